@@ -1,0 +1,181 @@
+"""Who was scanned, when in the course of treatment, and what the files say about it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+from attrs import field, frozen
+
+from lutra.core.frozen import FrozenMap, frozen_map
+from lutra.core.grid import Grid
+from lutra.core.units import HOUR_S
+
+
+class Role(StrEnum):
+    """What an image is for in this study."""
+
+    THERAPY_SPECT = "therapy-spect"
+    FDG_PET = "fdg-pet"
+    SSTR_PET = "sstr-pet"
+    OTHER_PET = "other-pet"
+    ADC = "adc"
+    CT = "ct"
+    OTHER_MR = "other-mr"
+
+
+class DecayCorrection(StrEnum):
+    """DICOM (0054,1102): the instant a decay-corrected image is stated for."""
+
+    START = "START"
+    """Start of the acquisition of the series."""
+    ADMIN = "ADMIN"
+    """Administration of the radiopharmaceutical."""
+    NONE = "NONE"
+    """Not corrected: each frame is stated for its own time."""
+
+
+@frozen
+class Radiopharmaceutical:
+    """One administration as an image header tells it.
+
+    Parameters
+    ----------
+    nuclide
+        Mass-number name, such as `Lu-177`; None if the header does not say or the code is unknown.
+    name
+        Agent as written in the header.
+    activity_bq
+        Administered activity, stated for `administered_at`. [Bq]
+    administered_at
+        Start of the administration.
+    half_life_s
+        Physical half-life the scanner used. [s]
+    """
+
+    nuclide: str | None
+    name: str | None
+    activity_bq: float | None
+    administered_at: datetime | None
+    half_life_s: float | None
+
+
+@frozen(eq=False)
+class SeriesHeader:
+    """What one image series says about itself, free of DICOM types. Missing means None, never a default.
+
+    Parameters
+    ----------
+    grid
+        Geometry of the image; None for objects without voxels.
+    stored_unit
+        (0054,1001) Units of PET-type images (`BQML`, `CNTS`, `GML`), (0028,1054) Rescale Type of CT; None if absent.
+    series_started_at, acquired_at
+        Series date and time; earliest acquisition date and time of its slices.
+    scan_reference_at
+        GE private (0009,100D): the time decay correction START refers to, where it is given.
+    slice_acquired_at
+        Acquisition date and time of each slice, in slice order.
+    frame_reference_time_s, frame_duration_s
+        Of the first slice in slice order. [s]
+    vendor_factors
+        `philips_suv` (7053,1000) and `philips_activity` (7053,1009), where given. [1]
+    instances
+        SOP Instance UIDs in slice order: where every number of this series comes from.
+    """
+
+    series_uid: str
+    study_uid: str
+    subject_id: str
+    modality: str
+    sop_class_uid: str
+    description: str
+    manufacturer: str
+    model: str
+    image_type: tuple[str, ...]
+    frame_of_reference: str
+    instances: tuple[str, ...]
+    grid: Grid | None = None
+    stored_unit: str | None = None
+    has_rescale: bool = False
+    decay_correction: DecayCorrection | None = None
+    corrected_image: tuple[str, ...] = ()
+    decay_factor: float | None = None
+    series_started_at: datetime | None = None
+    acquired_at: datetime | None = None
+    scan_reference_at: datetime | None = None
+    slice_acquired_at: tuple[datetime, ...] = ()
+    frame_reference_time_s: float | None = None
+    frame_duration_s: float | None = None
+    radiopharmaceutical: Radiopharmaceutical | None = None
+    patient_weight_kg: float | None = None
+    patient_height_m: float | None = None
+    patient_sex: str | None = None
+    slice_thickness_mm: float | None = None
+    vendor_factors: FrozenMap[str, float] = field(factory=FrozenMap, converter=frozen_map)
+
+
+@frozen
+class Administration:
+    """One infusion of the therapy.
+
+    Parameters
+    ----------
+    cycle
+        Number of the cycle, from 1, in the order of the known administrations.
+    started_at
+        Start of the administration; time zero of the cycle's kinetics.
+    activity_bq
+        Administered activity. [Bq]
+    """
+
+    cycle: int
+    nuclide: str
+    started_at: datetime
+    activity_bq: float | None
+
+
+@frozen
+class Timepoint:
+    """One image in the course of treatment.
+
+    Parameters
+    ----------
+    label
+        Short name, unique within the subject: `cycle 1, 27.7 h`, `FDG PET 3 Mar 2026`.
+    cycle
+        Cycle the image belongs to; 0 before the first administration, None if no administration is known.
+    since_administration_s
+        Time from the start of that cycle's administration to the start of the acquisition. [s]
+    """
+
+    series_uid: str
+    role: Role
+    label: str
+    cycle: int | None
+    acquired_at: datetime | None
+    since_administration_s: float | None
+
+    @property
+    def since_administration_h(self) -> float | None:
+        """Time from the start of administration, as doors show it. [h]"""
+        return None if self.since_administration_s is None else self.since_administration_s / HOUR_S
+
+
+@frozen
+class Subject:
+    """A person in the study: administrations in order, time points in order of acquisition."""
+
+    subject_id: str
+    sex: str | None
+    administrations: tuple[Administration, ...]
+    timepoints: tuple[Timepoint, ...]
+
+
+@frozen
+class Study:
+    """The subjects of a study and the protocol that governs it."""
+
+    name: str
+    protocol_digest: str
+    subjects: tuple[Subject, ...]

@@ -1,0 +1,79 @@
+"""SOCKETS: the five places where another method plugs in.
+
+A plugin is a class with these methods, constructed without arguments and named by an entry point of the group
+`lutra.registrar`, `.segmenter`, `.kinetics`, `.dose` or `.response`. It is pure: values in, an Outcome out. Its name in
+receipts is `distribution.name@version`.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from lutra.core.curve import TacFit, TimeActivityCurve
+from lutra.core.dose import DoseResult
+from lutra.core.estimate import Estimate
+from lutra.core.finding import Outcome
+from lutra.core.frozen import FrozenMap
+from lutra.core.grid import Grid
+from lutra.core.region import Region
+from lutra.core.response import DiameterPair, ResponseAssessment
+from lutra.core.transform import Transform
+from lutra.core.volume import Volume
+
+Settings = FrozenMap[str, float | str | bool]
+"""A plugin's own table of the protocol, `[kinetics.population-tail]` for example."""
+
+
+class Registrar(Protocol):
+    """Finds how one image maps to another."""
+
+    def register(self, fixed: Grid, moving: Grid, settings: Settings) -> Outcome[Transform]:
+        """Return the transform from `moving` to `fixed`, or say why there is none."""
+
+
+class Segmenter(Protocol):
+    """Finds regions in an image."""
+
+    def segment(self, image: Volume, settings: Settings) -> Outcome[tuple[Region, ...]]:
+        """Return the regions found, or say why there are none."""
+
+
+class KineticsModel(Protocol):
+    """Turns activities at some times into a time-integrated activity."""
+
+    def fit(self, curve: TimeActivityCurve, settings: Settings, seed: int) -> Outcome[TacFit]:
+        """Return the fit, or say why these points do not identify this model."""
+
+
+class DoseEngine(Protocol):
+    """Turns time-integrated activity into absorbed dose of a region."""
+
+    def dose(
+        self, fit: TacFit, region: Region, image: Volume, mass: Estimate, settings: Settings
+    ) -> Outcome[DoseResult]:
+        """Return the dose.
+
+        Parameters
+        ----------
+        fit
+            Curve and time-integrated activity of the region.
+        region, image
+            Where it is, and the activity image of one time point on the same grid. [Bq/mL]
+        mass
+            Mass of the region. [g]
+        """
+
+
+class ResponseCriterion(Protocol):
+    """Turns sizes over time into categories."""
+
+    def assess(
+        self, lesion_id: str, diameters: tuple[tuple[str, DiameterPair], ...], settings: Settings
+    ) -> Outcome[tuple[ResponseAssessment, ...]]:
+        """Return one assessment per follow-up.
+
+        Parameters
+        ----------
+        diameters
+            (series_uid, diameters) in time order; the first is the baseline.
+        """

@@ -48,6 +48,10 @@ class Finding:
     evidence: FrozenMap[str, str] = field(factory=FrozenMap, converter=frozen_map)
 
 
+def _findings(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(findings)
+
+
 @frozen
 class Outcome(Generic[T_co]):
     """What a stage returns: a value, or none because it cannot be determined, and the doubts met on the way.
@@ -56,7 +60,7 @@ class Outcome(Generic[T_co]):
     """
 
     value: T_co | None
-    findings: tuple[Finding, ...] = field(default=(), converter=tuple)
+    findings: tuple[Finding, ...] = field(default=(), converter=_findings)
 
     def __attrs_post_init__(self) -> None:
         if self.value is None and not self.findings:

@@ -1,0 +1,46 @@
+# Two commands for a fresh machine with Python 3.11+ and make: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO ?= lutra-demo
+
+.PHONY: demo test lint types contracts check bench lock clean
+
+demo: $(VENV)/ready
+	@rm -rf $(DEMO)
+	@# Exit 3 and 4 mean "done, with Findings": for a demo that is as good as 0.
+	@$(BIN)/lutra demo --out $(DEMO) || [ $$? -ge 3 ]
+
+test: $(VENV)/ready
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check src tests bench
+	$(BIN)/ruff format --check src tests bench
+
+types: $(VENV)/ready
+	$(BIN)/mypy
+
+contracts: $(VENV)/ready
+	$(BIN)/lint-imports
+
+check: test lint types contracts
+
+bench: $(VENV)/ready
+	$(BIN)/python -m bench.run
+
+# The lock holds hashes and no addresses; the project itself is installed from this folder.
+$(VENV)/ready: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Lutra needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+lock:
+	uv pip compile --universal --python-version 3.11 --generate-hashes --extra dev --no-header --no-annotate \
+	  pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf $(VENV) $(DEMO)

@@ -1,0 +1,33 @@
+"""Images of one frame of reference need no registration; others are not aligned by assumption."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lutra.core.finding import Finding, Outcome, Severity
+from lutra.core.grid import Grid
+from lutra.core.transform import Transform
+from lutra.ports import Settings
+
+
+class SharedFrame:
+    """Registrar that trusts the scanner's frame of reference and nothing else."""
+
+    def register(self, fixed: Grid, moving: Grid, settings: Settings) -> Outcome[Transform]:  # noqa: ARG002 part of the port
+        """Return the identity for two images of one DICOM frame of reference, or say why there is no transform.
+
+        The error is not evaluated: the patient may have moved between the two acquisitions.
+        """
+        if fixed.frame_of_reference and fixed.frame_of_reference == moving.frame_of_reference:
+            frame = fixed.frame_of_reference
+            return Outcome(Transform(frame, frame, np.eye(4), None, "same DICOM frame of reference (0020,0052)"))
+        frames = {"fixed": fixed.frame_of_reference or "none", "moving": moving.frame_of_reference or "none"}
+        doubt = Finding(
+            Severity.UNDETERMINED,
+            "align.no-shared-frame",
+            f"The images are in different frames of reference (0020,0052): {frames['fixed']} and {frames['moving']}. "
+            "Required: one frame, or a registration between them. Register the images, or draw the contours "
+            "on this image.",
+            frames,
+        )
+        return Outcome(None, (doubt,))

@@ -1,0 +1,254 @@
+"""The commands. Each is a few lines: what it does lives in the conductor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from lutra import __version__
+from lutra.cli import show
+
+if TYPE_CHECKING:
+    from lutra.pipeline.study import RunSummary, StudyFolder
+
+app = typer.Typer(
+    name="lutra",
+    help="LUtetium Therapy Response Analysis: a 177Lu-octreotate study from DICOM to doses and response. Research use only.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+study_app = typer.Typer(no_args_is_help=True, help="Create a study, add images to it, check it.")
+app.add_typer(study_app, name="study")
+
+Dir = Annotated[Path, typer.Argument(help="Study folder.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        show.out.print(f"lutra {__version__}, research use only")
+        raise typer.Exit
+
+
+@app.callback()
+def _main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    _ = version
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to make; must not exist.")] = Path("lutra-demo"),
+    seed: Annotated[int, typer.Option(help="Seed of the digital patient.")] = 1,
+    json: Json = False,
+) -> None:
+    """Make a digital patient as DICOM, run the whole study on it and write the report."""
+    from lutra.core.errors import UsageError
+    from lutra.pipeline.report import write_study_report
+    from lutra.pipeline.study import StudyFolder
+    from lutra.simulate import write_patient
+
+    with show.reported():
+        if out.exists():
+            raise UsageError(f"{out} exists already", do="choose another folder with --out, or remove it")
+        with show.progress_bar() as bar:
+            task = bar.add_task("digital patient")
+            written = write_patient(
+                out / "simulated",
+                seed,
+                progress=lambda n, of, what: bar.update(task, completed=n, total=of, description=what),
+            )
+        study = StudyFolder.create(out / "study", "demo")
+        _, intake = study.add([written.dicom])
+        summary = _run(study, ())
+        page = write_study_report(study)
+    findings = (*intake, *summary.findings)
+    if json:
+        show.print_json({"study": str(study.root), "report": str(page), "truth": str(written.truth)})
+    else:
+        show.print_findings(findings)
+        show.out.print(f"report: {page}")
+    raise typer.Exit(show.exit_code(findings))
+
+
+@study_app.command("init")
+def study_init(
+    directory: Dir,
+    protocol: Annotated[str, typer.Option(help="Shipped protocol to start from.")] = "lumen",
+    json: Json = False,
+) -> None:
+    """Lay out an empty study with a protocol to edit."""
+    from lutra.pipeline.study import StudyFolder
+
+    with show.reported():
+        study = StudyFolder.create(directory, protocol)
+    if json:
+        show.print_json({"study": str(study.root), "protocol": str(study.root / "protocol.toml")})
+    else:
+        show.out.print(f"{study.root}: edit protocol.toml, then: lutra study add {directory} PATH")
+
+
+@study_app.command("add")
+def study_add(
+    directory: Dir,
+    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.", show_default=False)],
+    copy: Annotated[
+        bool, typer.Option("--copy", help="Copy the files into the study instead of referring to them.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Add images and contours. The files are never modified."""
+    from lutra.pipeline.study import StudyFolder
+
+    with show.reported():
+        study = StudyFolder(directory)
+        with show.progress_bar() as bar:
+            task = bar.add_task("reading headers")
+            new, findings = study.add(paths, copy=copy, progress=lambda n, of: bar.update(task, completed=n, total=of))
+    if json:
+        subjects = list(study.ledger.subject_ids())
+        show.print_json({"new_instances": new, "subjects": subjects, "findings": show.finding_json(findings)})
+    else:
+        show.print_findings(findings)
+        show.out.print(f"{new} new instances; subjects: {', '.join(study.ledger.subject_ids()) or 'none'}")
+    raise typer.Exit(show.exit_code(findings))
+
+
+@study_app.command("check")
+def study_check(
+    directory: Dir,
+    artifacts: Annotated[bool, typer.Option("--artifacts", help="Also hash every stored array.")] = False,
+    json: Json = False,
+) -> None:
+    """Check the protocol and that every source file is still what it was."""
+    from lutra.pipeline.study import StudyFolder
+
+    with show.reported():
+        findings = StudyFolder(directory).check(artifacts=artifacts)
+    if json:
+        show.print_json({"findings": show.finding_json(findings)})
+    else:
+        show.print_findings(findings)
+    raise typer.Exit(show.exit_code(findings))
+
+
+@app.command()
+def run(
+    directory: Dir,
+    subject: Annotated[list[str] | None, typer.Option(help="Only this subject; may be repeated.")] = None,
+    json: Json = False,
+) -> None:
+    """Run every stage. Resumable; only what changed is computed again."""
+    from lutra.pipeline.study import StudyFolder
+
+    with show.reported():
+        summary = _run(StudyFolder(directory), tuple(subject or ()))
+    if json:
+        show.print_json(
+            {
+                "subjects": list(summary.subjects),
+                "computed": summary.computed,
+                "found": summary.found,
+                "findings": show.finding_json(summary.findings),
+            }
+        )
+    else:
+        show.print_findings(summary.findings)
+        show.out.print(
+            f"{len(summary.subjects)} subjects; {summary.computed} steps computed, {summary.found} found; "
+            f"next: lutra report {directory}"
+        )
+    raise typer.Exit(show.exit_code(summary.findings))
+
+
+@app.command()
+def report(directory: Dir, json: Json = False) -> None:
+    """Write the report of the last run: index, one page per subject, tables as CSV and Parquet."""
+    from lutra.pipeline.report import write_study_report
+    from lutra.pipeline.study import StudyFolder
+
+    with show.reported():
+        page = write_study_report(StudyFolder(directory))
+    if json:
+        show.print_json({"report": str(page)})
+    else:
+        show.out.print(f"report: {page}")
+
+
+@app.command()
+def why(
+    directory: Dir,
+    result: Annotated[str | None, typer.Argument(help="Path of a result, or a part of it; none lists them.")] = None,
+    instances: Annotated[bool, typer.Option("--instances", help="Print every SOP Instance UID.")] = False,
+    json: Json = False,
+) -> None:
+    """Walk a result back to the DICOM instances it rests on."""
+    from lutra.cli.why import print_chain, print_results
+    from lutra.pipeline import why as provenance
+    from lutra.pipeline.study import StudyFolder
+
+    with show.reported():
+        ledger = StudyFolder(directory).ledger
+        if result is None:
+            print_results(ledger.results(), json)
+            return
+        row = provenance.find_result(ledger, result)
+        links = provenance.chain(ledger, row.receipt)
+    if json:
+        show.print_json(provenance.as_json(row, links))
+    else:
+        print_chain(row, links, instances)
+
+
+@app.command()
+def inspect(
+    path: Annotated[list[Path], typer.Argument(help="DICOM files or folders.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Say what each series is: geometry, unit, decay reference, SUV factor or why there is none."""
+    from lutra.cli.inspect import print_series
+    from lutra.core.errors import UsageError
+    from lutra.pipeline.inspect import inspect as inspect_paths
+
+    with show.reported():
+        for each in path:
+            if not each.exists():
+                raise UsageError("no such file or folder", where=str(each), do="check the path")
+        series, findings = inspect_paths(path)
+    everything = (*findings, *(f for s in series for f in s.findings))
+    if json:
+        show.print_json({"series": [s.as_json() for s in series], "findings": show.finding_json(findings)})
+    else:
+        print_series(series)
+        show.print_findings(everything)
+    raise typer.Exit(show.exit_code(everything))
+
+
+def _run(study: StudyFolder, subjects: tuple[str, ...]) -> RunSummary:
+    with show.progress_bar() as bar:
+        task = bar.add_task("run", total=None)
+
+        def on_subject(subject: str, n: int, of: int) -> None:
+            bar.update(task, description=escape(subject), completed=n, total=of)
+
+        def on_step(name: str, computed: bool) -> None:
+            bar.update(task, description=escape(name if computed else f"{name} (known)"))
+
+        return study.run(subjects, on_subject, on_step)
+
+
+def main() -> None:
+    """Entry point of the `lutra` command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

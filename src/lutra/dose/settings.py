@@ -1,0 +1,64 @@
+"""Settings of the dose stage."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+
+from lutra.core.errors import ProtocolError
+from lutra.core.frozen import FrozenMap, frozen_map
+from lutra.ports import Settings
+
+
+@frozen
+class DoseSettings:
+    """Which engines answer, and what mass is taken where no CT gives it.
+
+    Parameters
+    ----------
+    engines
+        Short or qualified plugin names; all of them answer, side by side.
+    soft_tissue_density_g_per_ml
+        Used only where no CT of the same session is known. [g/mL] ICRU 44 soft tissue lies between 1.03 and 1.06; 1.03 is
+        also the medium of the sphere table.
+    soft_tissue_density_relative_sd
+        Standard uncertainty of that density. [1] Lutra's own choice: with 3 % the 95 % range, 0.97 to 1.09 g/mL, holds adipose-rich
+        tissue as well as muscle (ICRU 44: 0.95 to 1.05), liver (1.06) and tumours between them.
+    ct_density_relative_sd
+        Standard uncertainty of a soft tissue density read from CT. [1] Half of the 4 % by which the two branches of the
+        published conversion disagree where they meet, at 100 HU (Schneider 2000).
+    options
+        One table per engine, by its short or qualified name.
+    """
+
+    engines: tuple[str, ...] = ("sphere", "local")
+    soft_tissue_density_g_per_ml: float = 1.03
+    soft_tissue_density_relative_sd: float = 0.03
+    ct_density_relative_sd: float = 0.02
+    options: FrozenMap[str, Settings] = field(factory=FrozenMap, converter=frozen_map)
+
+    def __attrs_post_init__(self) -> None:
+        unused = sorted(set(self.options) - set(self.engines))
+        if unused:
+            raise ProtocolError(
+                f"options for {', '.join(unused)}, which is not among the engines",
+                where="dose.options",
+                required=f"one of: {', '.join(self.engines)}",
+                do="correct the name, or add the engine to dose.engines",
+            )
+
+
+def refuse_options(settings: Settings, engine: str) -> None:
+    """Raise if an engine without options is given some.
+
+    Raises
+    ------
+    ProtocolError
+        Naming them.
+    """
+    if settings:
+        raise ProtocolError(
+            f"unknown setting {', '.join(sorted(settings))}",
+            where=f"dose.options.{engine}",
+            required="none: this engine has no options",
+            do="remove it",
+        )

@@ -1,0 +1,13 @@
+"""Stage 1: DICOM files to headers, stored voxels and contours.
+
+Validates and refuses by name; never repairs silently, never modifies a file. `intake` sorts files, `series` makes one header of
+a series, `image` its voxels, `contours` reads RTSTRUCT, `clock` and `radiopharmaceutical` read what they are called after.
+"""
+
+from lutra.ingest.contours import read_contours
+from lutra.ingest.image import read_image
+from lutra.ingest.intake import Intake, SourceFile, scan
+from lutra.ingest.series import read_header
+from lutra.ingest.settings import IngestSettings
+
+__all__ = ["IngestSettings", "Intake", "SourceFile", "read_contours", "read_header", "read_image", "scan"]

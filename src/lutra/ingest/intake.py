@@ -1,0 +1,229 @@
+"""Finds the DICOM instances among files and says what the other files are."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pydicom
+from attrs import frozen
+from pydicom.errors import InvalidDicomError
+
+from lutra.core.finding import Finding, Severity
+from lutra.core.frozen import FrozenMap
+from lutra.ingest.quiet import quietly
+
+TAGS = [
+    "SOPInstanceUID",
+    "SOPClassUID",
+    "SeriesInstanceUID",
+    "StudyInstanceUID",
+    "PatientID",
+    "PatientSex",
+    "PatientBirthDate",
+    "Modality",
+]
+REQUIRED = {"SOPInstanceUID": "(0008,0018)", "SeriesInstanceUID": "(0020,000E)", "PatientID": "(0010,0020)"}
+
+
+@frozen
+class SourceFile:
+    """A DICOM instance on disk."""
+
+    path: str
+    sha256: str
+    size: int
+    mtime_ns: int
+    sop_instance_uid: str
+    sop_class_uid: str
+    series_uid: str
+    study_uid: str
+    subject_id: str
+    modality: str
+
+
+@frozen
+class Intake:
+    """What was found in some files and folders: usable instances, and every doubt."""
+
+    files: tuple[SourceFile, ...]
+    findings: tuple[Finding, ...]
+
+
+def scan(paths: Iterable[Path], progress: Callable[[int, int], None] | None = None) -> Intake:
+    """Read the header of every file under `paths`.
+
+    The result does not depend on the order of the files. A file that cannot be used leaves a Finding; the others go on.
+
+    Parameters
+    ----------
+    progress
+        Called with the number of files done and their total.
+    """
+    files = sorted({f for path in paths for f in ([path] if path.is_file() else path.rglob("*")) if f.is_file()})
+    found: list[SourceFile] = []
+    findings: list[Finding] = []
+    foreign: defaultdict[Path, list[str]] = defaultdict(list)
+    people: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    for n, path in enumerate(files, start=1):
+        source = _read(path, foreign, findings, people)
+        if source is not None:
+            found.append(source)
+        if progress:
+            progress(n, len(files))
+    findings += _foreign_findings(foreign)
+    kept = _one_per_instance(found, findings)
+    kept = _without_mixed_series(kept, findings)
+    _several_patients(kept, findings)
+    _contradicting_persons(people, findings)
+    return Intake(tuple(kept), tuple(findings))
+
+
+def _read(
+    path: Path,
+    foreign: defaultdict[Path, list[str]],
+    findings: list[Finding],
+    people: defaultdict[str, Counter[tuple[str, str]]],
+) -> SourceFile | None:
+    if path.name.upper() == "DICOMDIR":
+        return None
+    try:
+        with quietly():
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
+            values = {tag: str(header.get(tag, "") or "").strip() for tag in TAGS}
+    except InvalidDicomError:
+        foreign[path.parent].append(path.name)
+        return None
+    except Exception as error:  # noqa: BLE001  (pydicom raises many kinds on broken files; each must become a Finding)
+        findings.append(
+            Finding(
+                Severity.ERROR,
+                "ingest.unreadable",
+                f"{path} is broken: {error}. Required: a complete DICOM file. To do: export it again from the scanner or archive",
+                FrozenMap({"file": str(path)}),
+            )
+        )
+        return None
+    missing = [f"{tag} {code}" for tag, code in REQUIRED.items() if not values[tag]]
+    if missing:
+        findings.append(
+            Finding(
+                Severity.ERROR,
+                "ingest.identity-missing",
+                f"{path} has no {', '.join(missing)}, so it cannot be assigned. To do: export it again with complete headers",
+                FrozenMap({"file": str(path)}),
+            )
+        )
+        return None
+    people[values["PatientID"]][values["PatientSex"], values["PatientBirthDate"]] += 1
+    stat = path.stat()
+    with path.open("rb") as stream:
+        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
+    return SourceFile(
+        path=str(path),
+        sha256=sha256,
+        size=stat.st_size,
+        mtime_ns=stat.st_mtime_ns,
+        sop_instance_uid=values["SOPInstanceUID"],
+        sop_class_uid=values["SOPClassUID"],
+        series_uid=values["SeriesInstanceUID"],
+        study_uid=values["StudyInstanceUID"],
+        subject_id=values["PatientID"],
+        modality=values["Modality"],
+    )
+
+
+def _foreign_findings(foreign: dict[Path, list[str]]) -> list[Finding]:
+    """One Finding per folder, so that a folder of text files is one line and not a hundred."""
+    findings = []
+    for folder, names in sorted(foreign.items()):
+        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        plain = all(Path(n).suffix.lower() in {"", ".txt", ".md", ".csv", ".json", ".pdf", ".html"} for n in names)
+        findings.append(
+            Finding(
+                Severity.INFO if plain else Severity.WARNING,
+                "ingest.not-dicom",
+                f"{folder}: {len(names)} files are not DICOM and were left out: {shown}. Required: the 'DICM' mark of PS3.10. "
+                "To do: nothing if they belong there; unpack them if they are compressed",
+                FrozenMap({"folder": str(folder)}),
+            )
+        )
+    return findings
+
+
+def _one_per_instance(found: list[SourceFile], findings: list[Finding]) -> list[SourceFile]:
+    copies: defaultdict[str, list[SourceFile]] = defaultdict(list)
+    for source in found:
+        copies[source.sop_instance_uid].append(source)
+    kept = []
+    for uid, files in copies.items():
+        if len({f.sha256 for f in files}) > 1:
+            findings.append(
+                Finding(
+                    Severity.ERROR,
+                    "ingest.instance-conflict",
+                    f"{len(files)} files share SOP Instance UID (0008,0018) {uid} and differ: "
+                    f"{', '.join(f.path for f in files[:3])}. None is used. To do: find out which is right and remove the others",
+                )
+            )
+            continue
+        if len(files) > 1:
+            findings.append(
+                Finding(
+                    Severity.INFO,
+                    "ingest.duplicate",
+                    f"{files[0].path} is there {len(files)} times with the same content; one is used",
+                )
+            )
+        kept.append(files[0])
+    return kept
+
+
+def _without_mixed_series(kept: list[SourceFile], findings: list[Finding]) -> list[SourceFile]:
+    owners: defaultdict[str, set[str]] = defaultdict(set)
+    for source in kept:
+        owners[source.series_uid].add(source.subject_id)
+    mixed = {uid: sorted(ids) for uid, ids in owners.items() if len(ids) > 1}
+    for uid, ids in sorted(mixed.items()):
+        findings.append(
+            Finding(
+                Severity.ERROR,
+                "ingest.mixed-patients",
+                f"series {uid} holds images of patients {', '.join(ids)} (0010,0020); it is refused. Required: one patient per "
+                "series. To do: export the series again from the archive",
+            )
+        )
+    return [source for source in kept if source.series_uid not in mixed]
+
+
+def _several_patients(kept: list[SourceFile], findings: list[Finding]) -> None:
+    in_folder: defaultdict[Path, set[str]] = defaultdict(set)
+    for source in kept:
+        in_folder[Path(source.path).parent].add(source.subject_id)
+    for folder, ids in sorted(in_folder.items()):
+        if len(ids) > 1:
+            findings.append(
+                Finding(
+                    Severity.WARNING,
+                    "ingest.several-patients-in-folder",
+                    f"{folder} holds files of {len(ids)} patients (0010,0020): {', '.join(sorted(ids))}. Each became a subject of "
+                    "its own. To do: check that none was filed here by mistake",
+                )
+            )
+
+
+def _contradicting_persons(people: dict[str, Counter[tuple[str, str]]], findings: list[Finding]) -> None:
+    for subject_id, seen in sorted(people.items()):
+        for n, (what, tag) in enumerate((("sex", "(0010,0040)"), ("birth date", "(0010,0030)"))):
+            stated = sorted({facts[n] for facts in seen if facts[n]})
+            if len(stated) > 1:
+                findings.append(
+                    Finding(
+                        Severity.WARNING,
+                        "ingest.patient-contradiction",
+                        f"files of patient {subject_id} state different {what} {tag}: {', '.join(stated)}. To do: check that "
+                        "the files are of one person",
+                    )
+                )

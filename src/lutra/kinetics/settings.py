@@ -1,0 +1,65 @@
+"""Settings of the kinetics stage, and how a model reads its own table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from attrs import field, frozen
+
+from lutra.core.errors import ProtocolError
+from lutra.core.frozen import FrozenMap, frozen_map
+from lutra.ports import Settings
+
+EXTRAPOLATED_FRACTION_FLAG = 0.20
+"""Share of the integral outside the measured times above which it is flagged [the usual limit; project science notes, 4]."""
+
+
+@frozen
+class KineticsSettings:
+    """Which models are tried, in order, and how.
+
+    Parameters
+    ----------
+    models
+        Short or qualified plugin names; the first whose parameters the points identify is used. The default asks the data first
+        and the population last.
+    extrapolated_fraction_flag
+        Share of the integral outside the measured times above which a Finding says so. [1] The usual 20 %.
+    options
+        One table per model, by its short or qualified name: `[kinetics.options.population-tail]`.
+    """
+
+    models: tuple[str, ...] = ("monoexponential", "population-tail")
+    extrapolated_fraction_flag: float = EXTRAPOLATED_FRACTION_FLAG
+    options: FrozenMap[str, Settings] = field(factory=FrozenMap, converter=frozen_map)
+
+    def __attrs_post_init__(self) -> None:
+        unused = sorted(set(self.options) - set(self.models))
+        if unused:
+            raise ProtocolError(
+                f"options for {', '.join(unused)}, which is not among the models",
+                where="kinetics.options",
+                required=f"one of: {', '.join(self.models)}",
+                do="correct the name, or add the model to kinetics.models",
+            )
+
+
+def numbers(settings: Settings, defaults: Mapping[str, float], model: str) -> dict[str, float]:
+    """Read a model's numeric options, each with its default.
+
+    Raises
+    ------
+    ProtocolError
+        If an option is not known or not a number.
+    """
+    read = dict(defaults)
+    for key, given in settings.items():
+        if key not in defaults or isinstance(given, str | bool):
+            raise ProtocolError(
+                f"{key} = {given!r}",
+                where=f"kinetics.options.{model}",
+                required=f"a number for one of: {', '.join(sorted(defaults))}",
+                do="correct this setting",
+            )
+        read[key] = float(given)
+    return read

@@ -1,0 +1,1 @@
+"""KIT: decay, recovery of small objects, dose of spheres. Plain functions of numbers."""

@@ -1,0 +1,136 @@
+"""Says what each series of some files is, without a study."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from lutra.core.finding import Finding
+from lutra.core.grid import Grid
+from lutra.core.study import Role, SeriesHeader
+from lutra.core.units import Unit
+from lutra.core.volume import Volume
+from lutra.ingest import IngestSettings, read_header, read_image, scan
+from lutra.quantify import QuantifySettings, decay_reference, quantify, role_of, suv_bw_factor, to_activity
+
+BQ_PER_MBQ = 1e6
+
+
+@frozen
+class SeriesInspection:
+    """One series as `lutra inspect` shows it; what cannot be determined is None."""
+
+    series_uid: str
+    modality: str
+    description: str
+    grid: Grid | None
+    unit: str | None
+    acquired_at: str | None
+    decay_referenced_to: str | None
+    suv_bw_factor: float | None
+    suv_bw_reason: str
+    total_activity_mbq: float | None
+    findings: tuple[Finding, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data with the field names other programs rely on."""
+        return {
+            "series_uid": self.series_uid,
+            "modality": self.modality,
+            "description": self.description,
+            "shape": list(self.grid.shape) if self.grid else None,
+            "spacing_mm": list(self.grid.spacing_mm) if self.grid else None,
+            "unit": self.unit,
+            "acquired_at": self.acquired_at,
+            "decay_referenced_to": self.decay_referenced_to,
+            "suv_bw_factor": self.suv_bw_factor,
+            "suv_bw_reason": self.suv_bw_reason,
+            "total_activity_mbq": self.total_activity_mbq,
+            "findings": [{"severity": f.severity.value, "code": f.code, "text": f.text} for f in self.findings],
+        }
+
+
+def inspect(
+    paths: Iterable[Path], ingest: IngestSettings | None = None, quantification: QuantifySettings | None = None
+) -> tuple[tuple[SeriesInspection, ...], tuple[Finding, ...]]:
+    """Inspect every series in files and folders.
+
+    Returns
+    -------
+    tuple
+        The series, and the Findings that belong to no series.
+    """
+    ingest, quantification = ingest or IngestSettings(), quantification or QuantifySettings()
+    intake = scan(paths)
+    files = sorted(intake.files, key=lambda f: (f.series_uid, f.path))
+    series = []
+    for uid, group in groupby(files, key=lambda f: f.series_uid):
+        members = tuple(group)
+        series.append(_inspect(uid, members[0].modality, tuple(Path(f.path) for f in members), ingest, quantification))
+    return tuple(series), intake.findings
+
+
+def _inspect(
+    uid: str, modality: str, paths: tuple[Path, ...], ingest: IngestSettings, quantification: QuantifySettings
+) -> SeriesInspection:
+    outcome = read_header(paths, ingest)
+    header, findings = outcome.value, list(outcome.findings)
+    if header is None or header.grid is None:
+        reason = "the series was refused" if header is None else "not an image"
+        return SeriesInspection(
+            uid,
+            modality,
+            header.description if header else "",
+            None,
+            None,
+            None,
+            None,
+            None,
+            reason,
+            None,
+            tuple(findings),
+        )
+    suv = suv_bw_factor(header)
+    if header.modality in {"PT", "NM"}:
+        findings += suv.findings
+    image = read_image(paths, header, ingest)
+    findings += image.findings
+    unit, total = _unit(header, image.value, quantification, findings)
+    if image.value is not None and header.stored_unit == "BQML":
+        activity = to_activity(header, image.value)
+        findings += activity.findings
+        total = activity.value.integral() / BQ_PER_MBQ if activity.value else None
+    reference = decay_reference(header).value if header.modality in {"PT", "NM"} else None
+    return SeriesInspection(
+        uid,
+        modality,
+        header.description,
+        header.grid,
+        unit,
+        header.acquired_at.isoformat() if header.acquired_at else None,
+        reference.at.isoformat() if reference else None,
+        suv.value,
+        suv.reason,
+        total,
+        tuple(dict.fromkeys(findings)),
+    )
+
+
+def _unit(
+    header: SeriesHeader, image: Volume | None, settings: QuantifySettings, findings: list[Finding]
+) -> tuple[str | None, None]:
+    """Find the unit of the stored values; that of CT and MR is what quantification makes of them."""
+    stored = {"BQML": Unit.BQ_PER_ML, "GML": Unit.SUV_BW}.get(header.stored_unit or "")
+    if stored or header.modality in {"PT", "NM"}:
+        return (stored.value if stored else header.stored_unit), None
+    role = role_of(header)
+    findings += role.findings
+    if role.value is None or image is None:
+        return None, None
+    quantified = quantify(header, image, Role(role.value), settings)
+    findings += quantified.findings
+    return (quantified.value.unit.value if quantified.value else None), None

@@ -1,0 +1,82 @@
+"""The state of one subject after a run: which step made what. The report and the results table are read from it."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+from lutra.core.study import Subject
+from lutra.pipeline.conductor import Made
+
+
+@frozen
+class SeriesRecord:
+    """One image series: its header, quantitative image and whole-image numbers, where they could be made."""
+
+    series_uid: str
+    label: str
+    header: Made
+    image: Made | None
+    summary: Made | None
+    findings: int
+
+
+@frozen
+class ObservationRecord:
+    """One region seen in one image."""
+
+    series_uid: str
+    label: str
+    region: str
+    region_name: str
+    measurements: Made
+    diameters: Made | None
+
+
+@frozen
+class DoseRecord:
+    """Absorbed dose of a lesion in one cycle by one engine."""
+
+    engine: str
+    dose: Made
+
+
+@frozen
+class CycleRecord:
+    """Kinetics and dose of a lesion in one cycle."""
+
+    cycle: int
+    fit: Made
+    mass: Made | None
+    doses: tuple[DoseRecord, ...]
+
+
+@frozen
+class LesionRecord:
+    """A lesion and everything that was found out about it."""
+
+    lesion_id: str
+    name: str
+    observations: tuple[ObservationRecord, ...]
+    cycles: tuple[CycleRecord, ...]
+    responses: Made | None
+
+
+@frozen
+class SubjectRecord:
+    """A subject after a run.
+
+    Parameters
+    ----------
+    receipts
+        Keys of every step of the run, in order: their Findings are the subject's Findings.
+    """
+
+    subject: Subject
+    series: tuple[SeriesRecord, ...]
+    lesions: tuple[LesionRecord, ...]
+    organs: tuple[ObservationRecord, ...]
+    receipts: tuple[str, ...]
+
+
+RECORD_TYPES = (Made, SeriesRecord, ObservationRecord, DoseRecord, CycleRecord, LesionRecord, SubjectRecord)
+"""Value types the store must know beside those of core."""

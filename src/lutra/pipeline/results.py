@@ -1,0 +1,127 @@
+"""Every number a run produced, under the path it has on the command line and in tables.
+
+`SUBJECT/L01/cycle-1-27.7-h/activity`, `SUBJECT/L01/cycle-1/absorbed-dose.sphere`, `SUBJECT/image/FDG-PET-7-Sep-2000/suv-max`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from lutra.core.curve import TacFit
+from lutra.core.dose import DoseResult
+from lutra.core.estimate import Estimate, Unit
+from lutra.core.frozen import FrozenMap
+from lutra.core.response import DiameterPair, ResponseAssessment
+from lutra.pipeline.conductor import Conductor, Made
+from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SubjectRecord
+from lutra.store.ledger import ResultRow
+
+READER = "reader"
+"""Uncertainty source of a diameter: how differently people would draw it. Not evaluated for one reader."""
+
+
+@frozen
+class Result:
+    """One number with its address and origin."""
+
+    path: str
+    subject_id: str
+    quantity: str
+    estimate: Estimate
+    made: Made
+
+
+def result_rows(conductor: Conductor, record: SubjectRecord) -> Iterator[ResultRow]:
+    """Rows of the ledger's results table."""
+    for result in results(conductor, record):
+        yield ResultRow(
+            result.path,
+            result.subject_id,
+            result.quantity,
+            result.made.output or "",
+            result.made.receipt,
+            show(result.estimate),
+        )
+
+
+def results(conductor: Conductor, record: SubjectRecord) -> Iterator[Result]:
+    """Every number of one subject."""
+    subject = record.subject.subject_id
+    for series in record.series:
+        if series.summary:
+            yield from _measurements(conductor, subject, f"{subject}/image/{slug(series.label)}", series.summary)
+    for observation in record.organs:
+        if observation.measurements:
+            base = f"{subject}/{slug(observation.region_name)}/{slug(observation.label)}"
+            yield from _measurements(conductor, subject, base, observation.measurements)
+    for lesion in record.lesions:
+        yield from lesion_results(conductor, subject, lesion)
+
+
+def lesion_results(conductor: Conductor, subject: str, lesion: LesionRecord) -> Iterator[Result]:
+    """Every number of one lesion."""
+    for observation in lesion.observations:
+        yield from observation_results(conductor, subject, lesion.lesion_id, observation)
+    for cycle in lesion.cycles:
+        yield from cycle_results(conductor, subject, lesion.lesion_id, cycle)
+    if lesion.responses:
+        base = f"{subject}/{lesion.lesion_id}/response"
+        assessments: tuple[ResponseAssessment, ...] = conductor.value(lesion.responses)
+        for n, assessment in enumerate(assessments, start=1):
+            change = Estimate(assessment.change_from_baseline, Unit.ONE, FrozenMap({READER: None}))
+            yield Result(f"{base}/follow-up-{n}/diameter-change", subject, "diameter-change", change, lesion.responses)
+
+
+def observation_results(
+    conductor: Conductor, subject: str, lesion_id: str, observation: ObservationRecord
+) -> Iterator[Result]:
+    """Numbers of one lesion in one image."""
+    base = f"{subject}/{lesion_id}/{slug(observation.label)}"
+    if observation.measurements:
+        yield from _measurements(conductor, subject, base, observation.measurements)
+    if observation.diameters:
+        pair: DiameterPair = conductor.value(observation.diameters)
+        for quantity, length_mm in (("longest-diameter", pair.long_mm), ("short-axis", pair.short_mm)):
+            estimate = Estimate(length_mm, Unit.MM, FrozenMap({READER: None}))
+            yield Result(f"{base}/{quantity}", subject, quantity, estimate, observation.diameters)
+
+
+def cycle_results(conductor: Conductor, subject: str, lesion_id: str, cycle: CycleRecord) -> Iterator[Result]:
+    """Kinetics and dose of one lesion in one cycle."""
+    base = f"{subject}/{lesion_id}/cycle-{cycle.cycle}"
+    if cycle.fit:
+        fit: TacFit = conductor.value(cycle.fit)
+        for quantity, estimate in (
+            ("time-integrated-activity", fit.time_integrated_activity),
+            ("effective-half-life", fit.effective_half_life),
+        ):
+            yield Result(f"{base}/{quantity}", subject, quantity, estimate, cycle.fit)
+    if cycle.mass:
+        yield Result(f"{base}/mass", subject, "mass", conductor.value(cycle.mass), cycle.mass)
+    for dose in cycle.doses:
+        if dose.dose:
+            result: DoseResult = conductor.value(dose.dose)
+            quantity = f"absorbed-dose.{dose.engine}"
+            yield Result(f"{base}/{quantity}", subject, quantity, result.absorbed_dose, dose.dose)
+
+
+def slug(text: str) -> str:
+    """Make a label fit for a path or a file name."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", text).strip("-") or "unnamed"
+
+
+def show(estimate: Estimate) -> str:
+    """Write a number for the command line, in its inside unit."""
+    if estimate.sd is not None:
+        return f"{estimate.value:.6g} ± {estimate.sd:.2g} {estimate.unit.value}"
+    missing = ", ".join(estimate.not_evaluated)
+    return f"{estimate.value:.6g} {estimate.unit.value}, u not evaluated" + (f" ({missing})" if missing else "")
+
+
+def _measurements(conductor: Conductor, subject: str, base: str, made: Made) -> Iterator[Result]:
+    for name, estimate in conductor.value(made).values.items():
+        quantity = name.replace("_", "-")
+        yield Result(f"{base}/{quantity}", subject, quantity, estimate, made)

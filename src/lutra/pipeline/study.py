@@ -1,0 +1,250 @@
+"""A study on disk: make one, add to it, check it, run it."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from lutra import __version__
+from lutra.core.digest import canonical, digest
+from lutra.core.errors import LutraError, SourceChanged, StoreError, UsageError
+from lutra.core.finding import Finding, Severity
+from lutra.core.frozen import FrozenMap
+from lutra.core.receipt import Receipt, StepKey
+from lutra.ingest import scan
+from lutra.pipeline.code import code_digest
+from lutra.pipeline.conductor import Conductor, user
+from lutra.pipeline.protocol import Protocol, parse_protocol, read_protocol, shipped_protocols
+from lutra.pipeline.record import RECORD_TYPES, SubjectRecord
+from lutra.pipeline.results import result_rows
+from lutra.pipeline.study_run import run_subject
+from lutra.store import ArtifactStore, Ledger
+from lutra.store.ledger import Source
+
+INTAKE_STEP = "ingest.intake"
+
+
+@frozen
+class RunSummary:
+    """What a run did.
+
+    Parameters
+    ----------
+    computed, found
+        Steps that were computed, and steps whose value was there already.
+    """
+
+    subjects: tuple[str, ...]
+    computed: int
+    found: int
+    findings: tuple[Finding, ...]
+
+
+class StudyFolder:
+    """An existing study.
+
+    Raises
+    ------
+    StoreError
+        If the folder holds no study.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.resolve()
+        self.ledger = Ledger(self.root / "lutra.db")
+        self.store = ArtifactStore(self.root / "artifacts", RECORD_TYPES)
+
+    @classmethod
+    def create(cls, root: Path, protocol: str = "lumen") -> StudyFolder:
+        """Lay out a new study with one of the shipped protocols."""
+        texts = shipped_protocols()
+        if protocol not in texts:
+            raise UsageError(f"no protocol called {protocol!r}", required=f"one of: {', '.join(texts)}")
+        if (root / "lutra.db").exists():
+            raise StoreError(
+                "there is a study here already", where=str(root), do="use another folder, or add to this study"
+            )
+        parse_protocol(texts[protocol], f"{protocol}.toml")
+        for folder in ("dicom", "artifacts", "report"):
+            (root / folder).mkdir(parents=True, exist_ok=True)
+        (root / "protocol.toml").write_text(texts[protocol], encoding="utf-8")
+        Ledger(root / "lutra.db", create=True).close()
+        study = cls(root)
+        study.log("study init", {"protocol": protocol, "program": __version__})
+        return study
+
+    @property
+    def protocol(self) -> Protocol:
+        """The protocol as it is now."""
+        return read_protocol(self.root / "protocol.toml")
+
+    def log(self, action: str, detail: dict[str, Any]) -> None:
+        """Append to the audit trail."""
+        self.ledger.log(datetime.now(UTC).isoformat(), user(), action, detail)
+
+    # ---- add ----
+    def add(
+        self, paths: Sequence[Path], *, copy: bool = False, progress: Callable[[int, int], None] | None = None
+    ) -> tuple[int, tuple[Finding, ...]]:
+        """Add DICOM files or folders by reference, or as copies under `dicom/`.
+
+        Returns
+        -------
+        tuple
+            Number of new instances, and the Findings of the intake.
+
+        Raises
+        ------
+        UsageError
+            If a path does not exist.
+        """
+        for path in paths:
+            if not path.exists():
+                raise UsageError("no such file or folder", where=str(path), do="check the path")
+        intake = scan([path.resolve() for path in paths], progress)
+        files = [Source(**_fields(file)) for file in intake.files]
+        if copy:
+            files = [self._copied(file) for file in files]
+        new = self.ledger.add_sources(files)
+        findings = (*intake.findings, *self._conflicts_with_known(files))
+        key = StepKey(
+            INTAKE_STEP,
+            FrozenMap({"files": tuple(file.sha256 for file in files), "paths": tuple(str(path) for path in paths)}),
+            settings=digest(None),
+            code=code_digest("lutra.ingest"),
+        )
+        self.ledger.add_receipt(Receipt(key, None, findings, user(), datetime.now(UTC), f"lutra {__version__}"))
+        self.log("study add", {"paths": [str(path) for path in paths], "new_instances": new})
+        return new, findings
+
+    def _copied(self, file: Source) -> Source:
+        target = self.root / "dicom" / file.sha256[:2] / f"{file.sha256[2:]}.dcm"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists():
+            partial = target.with_suffix(".part")
+            shutil.copyfile(file.path, partial)
+            partial.rename(target)
+        stat = target.stat()
+        return Source(**(_fields(file) | {"path": str(target), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}))
+
+    def _conflicts_with_known(self, files: Iterable[Source]) -> list[Finding]:
+        """Files that carry the identity of a known instance and other content: the first one stays in use."""
+        new = {file.sop_instance_uid: file for file in files}
+        return [
+            Finding(
+                Severity.ERROR,
+                "ingest.instance-conflict",
+                f"{new[known.sop_instance_uid].path} has the SOP Instance UID (0008,0018) of {known.path} and other content; "
+                "the file added first stays in use. To do: find out which is right and remove the other",
+            )
+            for known in self.ledger.sources()
+            if known.sop_instance_uid in new and known.sha256 != new[known.sop_instance_uid].sha256
+        ]
+
+    # ---- check ----
+    def check(self, *, artifacts: bool = False) -> tuple[Finding, ...]:
+        """Check protocol, sources and, on request, every stored array against its hash."""
+        findings = []
+        try:
+            _ = self.protocol
+        except LutraError as error:
+            findings.append(Finding(Severity.ERROR, "study.protocol", str(error)))
+        for source in self.ledger.sources():
+            try:
+                verify_source(source)
+            except SourceChanged as error:
+                findings.append(Finding(Severity.ERROR, "study.source-changed", str(error)))
+        if artifacts:
+            for folder in sorted(self.store.root.glob("??/*")):
+                damage = self.store.damage(folder.parent.name + folder.name)
+                if damage:
+                    findings.append(Finding(Severity.ERROR, "study.artifact-damaged", damage))
+        return tuple(findings)
+
+    # ---- run ----
+    def run(
+        self,
+        subjects: Sequence[str] = (),
+        on_subject: Callable[[str, int, int], None] | None = None,
+        on_step: Callable[[str, bool], None] | None = None,
+    ) -> RunSummary:
+        """Run every stage for the subjects (all by default). What was done before is found, not done again.
+
+        Raises
+        ------
+        UsageError
+            If a subject is not in the study, or the study is empty.
+        SourceChanged
+            If a source file is gone or different; nothing stored is touched.
+        """
+        protocol = self.protocol
+        known = self.ledger.subject_ids()
+        wanted = tuple(subjects) or known
+        for subject in wanted:
+            if subject not in known:
+                raise UsageError(
+                    f"no subject {subject!r} in this study", required=f"one of: {', '.join(known) or 'none yet'}"
+                )
+        if not wanted:
+            raise UsageError("the study is empty", where=str(self.root), do=f"lutra study add {self.root} PATH")
+        conductor = Conductor(self.store, self.ledger, on_step)
+        for n, subject in enumerate(wanted):
+            if on_subject:
+                on_subject(subject, n, len(wanted))
+            sources = self.ledger.sources(subject)
+            for source in sources:
+                verify_source(source)
+            record = run_subject(conductor, protocol, subject, sources)
+            self.ledger.set_current(subject, self.store.put(record), result_rows(conductor, record))
+        summary = RunSummary(
+            wanted,
+            conductor.computed,
+            len(conductor.receipts) - conductor.computed,
+            conductor.findings(conductor.receipts),
+        )
+        self.log("run", {"subjects": list(wanted), "protocol": protocol.digest, "computed": summary.computed})
+        return summary
+
+    def records(self) -> tuple[SubjectRecord, ...]:
+        """Load the current state of every subject that has been run."""
+        return tuple(self.store.get(record) for record in self.ledger.current_records().values())
+
+    def intake_findings(self) -> tuple[Finding, ...]:
+        """Every Finding met while files were added, without repeats."""
+        unique: dict[Finding, None] = {}
+        for receipt in self.ledger.receipts(INTAKE_STEP):
+            unique.update(dict.fromkeys(receipt.findings))
+        return tuple(unique)
+
+
+def verify_source(source: Source) -> None:
+    """Raise unless the file is what it was when it was added; content is read again only if size or time differ."""
+    path = Path(source.path)
+    try:
+        stat = path.stat()
+    except OSError:
+        raise SourceChanged(
+            "source file is gone", where=source.path, do="bring it back, or add it again from elsewhere"
+        ) from None
+    if (stat.st_size, stat.st_mtime_ns) == (source.size, source.mtime_ns):
+        return
+    with path.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    if content != source.sha256:
+        raise SourceChanged(
+            "source file is not what it was when it was added",
+            where=source.path,
+            required=f"SHA-256 {source.sha256}",
+            do="restore the original; a corrected image is a new instance with its own SOP Instance UID",
+        )
+
+
+def _fields(file: Any) -> dict[str, Any]:
+    fields: dict[str, Any] = canonical(file)
+    return {name: value for name, value in fields.items() if not name.startswith("@")}

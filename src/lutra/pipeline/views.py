@@ -1,0 +1,316 @@
+"""Gathers from the ledger what the report shows. Computes nothing; the pictures are cut from stored images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+
+from lutra.core.curve import TacFit
+from lutra.core.dose import DoseResult
+from lutra.core.estimate import Estimate, Unit
+from lutra.core.region import Region
+from lutra.core.response import ResponseAssessment
+from lutra.core.study import Role, SeriesHeader, Timepoint
+from lutra.core.units import HOUR_S
+from lutra.core.volume import Volume
+from lutra.imaging.render import crop_png, outline_in_crop
+from lutra.pipeline import why
+from lutra.pipeline.conductor import Conductor, Made
+from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
+from lutra.pipeline.results import Result, cycle_results, observation_results, slug
+from lutra.pipeline.results import results as all_results
+from lutra.report.model import (
+    CurveView,
+    CycleView,
+    DoseView,
+    LesionView,
+    Number,
+    ObservationView,
+    ResponseView,
+    SeriesView,
+    SubjectView,
+    WhyChainItem,
+)
+
+CROP_FIELD_MM = 100.0
+"""Edge of a lesion crop. [mm]"""
+CROP_FIELD_LARGE_MM = 220.0
+"""Edge for a lesion that would fill the small crop. [mm]"""
+
+
+@frozen
+class _Shown:
+    """How a unit is shown: symbol, and factor from the inside unit."""
+
+    symbol: str
+    factor: float = 1.0
+
+
+SHOWN = {
+    Unit.BQ: _Shown("MBq", 1e-6),
+    Unit.BQ_PER_ML: _Shown("kBq/mL", 1e-3),
+    Unit.BQ_S: _Shown("GBq·h", 1e-9 / HOUR_S),
+    Unit.GY: _Shown("Gy"),
+    Unit.G: _Shown("g"),
+    Unit.ML: _Shown("mL"),
+    Unit.MM: _Shown("mm"),
+    Unit.MM2_PER_S: _Shown("10⁻³ mm²/s", 1e3),
+    Unit.S: _Shown("h", 1 / HOUR_S),
+    Unit.SUV_BW: _Shown(""),
+    Unit.SUV_BW_ML: _Shown("mL"),
+    Unit.HU: _Shown("HU"),
+    Unit.ONE: _Shown("%", 100.0),
+}
+
+WORDS = {
+    "activity": "Activity",
+    "concentration": "Activity concentration",
+    "volume": "Volume",
+    "suv-max": "SUVmax",
+    "suv-mean": "SUVmean",
+    "suv-peak": "SUVpeak",
+    "tlg": "Total lesion uptake",
+    "adc-mean": "ADC mean",
+    "adc-median": "ADC median",
+    "adc-p10": "ADC 10th percentile",
+    "adc-p90": "ADC 90th percentile",
+    "hu-mean": "CT number, mean",
+    "hu-sd": "CT number, spread",
+    "longest-diameter": "Longest diameter",
+    "short-axis": "Short axis",
+    "time-integrated-activity": "Time-integrated activity",
+    "effective-half-life": "Effective half-life",
+    "mass": "Mass",
+    "total-activity": "Activity in the field of view",
+}
+
+WINDOWS = {
+    Role.CT: (-60.0, 160.0, "grey", "CT −60 to 160 HU"),
+    Role.ADC: (0.0, 3e-3, "grey", "ADC 0 to 3 · 10⁻³ mm²/s"),
+    Role.FDG_PET: (0.0, 7.0, "inverted", "SUV 0 to 7"),
+    Role.OTHER_PET: (0.0, 7.0, "inverted", "SUV 0 to 7"),
+    Role.SSTR_PET: (0.0, 25.0, "inverted", "SUV 0 to 25"),
+}
+
+
+class Gatherer:
+    """Turns one subject's record into what its page shows, and collects the pictures on the way.
+
+    Parameters
+    ----------
+    images
+        Filled with PNG files by name.
+    """
+
+    def __init__(self, conductor: Conductor, record: SubjectRecord, images: dict[str, bytes]) -> None:
+        self._conductor = conductor
+        self._record = record
+        self._images = images
+        self._subject = record.subject.subject_id
+        self._series = {s.series_uid: s for s in record.series}
+        self._timepoints = {t.series_uid: t for t in record.subject.timepoints}
+        self._slug = slug(self._subject)
+
+    def subject(self) -> SubjectView:
+        """Everything about the subject."""
+        headers = [h for s in self._record.series if (h := self._value(s.header)) is not None]
+        weights = sorted({h.patient_weight_kg for h in headers if h.patient_weight_kg})
+        lesions = tuple(self._lesion(lesion) for lesion in self._record.lesions)
+        return SubjectView(
+            subject_id=self._subject,
+            slug=self._slug,
+            sex=self._record.subject.sex,
+            weight_kg=weights[0] if len(weights) == 1 else None,
+            series=tuple(self._series_view(s) for s in self._record.series),
+            cycles=tuple(self._cycle(a.cycle) for a in self._record.subject.administrations),
+            lesions=lesions,
+            findings=self._conductor.findings(self._record.receipts),
+            summary=(),
+        )
+
+    def _value(self, made: Made) -> SeriesHeader | None:
+        return self._conductor.value(made) if made else None
+
+    # ---- images ----
+    def _series_view(self, series: SeriesRecord) -> SeriesView:
+        header = self._value(series.header)
+        timepoint = self._timepoints.get(series.series_uid)
+        volume: Volume | None = self._conductor.value(series.image) if series.image else None
+        grid = header.grid if header else None
+        return SeriesView(
+            series_uid=series.series_uid,
+            modality=header.modality if header else "",
+            role=timepoint.role.value if timepoint else "",
+            label=series.label,
+            description=header.description if header else "",
+            acquired_at=header.acquired_at if header else None,
+            shape=grid.shape if grid else None,
+            spacing_mm=grid.spacing_mm if grid else None,
+            unit=volume.unit.value if volume else None,
+            decay_referenced_to=volume.decay_referenced_to if volume else None,
+            numbers=self._numbers(
+                r for r in all_results(self._conductor, self._only(series)) if r.path.split("/")[1] == "image"
+            ),
+            finding_count=series.findings,
+        )
+
+    def _only(self, series: SeriesRecord) -> SubjectRecord:
+        return SubjectRecord(self._record.subject, (series,), (), (), ())
+
+    # ---- course ----
+    def _cycle(self, number: int) -> CycleView:
+        administration = next(a for a in self._record.subject.administrations if a.cycle == number)
+        scans = tuple(
+            (t.label, t.since_administration_h)
+            for t in self._record.subject.timepoints
+            if t.cycle == number and t.role is Role.THERAPY_SPECT and t.since_administration_h is not None
+        )
+        activity_bq = administration.activity_bq
+        return CycleView(
+            cycle=number,
+            started_at=administration.started_at,
+            activity_mbq=None if activity_bq is None else activity_bq * 1e-6,
+            nuclide=administration.nuclide,
+            scans=scans,
+        )
+
+    # ---- lesions ----
+    def _lesion(self, lesion: LesionRecord) -> LesionView:
+        return LesionView(
+            lesion_id=lesion.lesion_id,
+            name=lesion.name,
+            observations=tuple(self._observation(lesion, o) for o in lesion.observations),
+            curves=tuple(self._curve(lesion, c) for c in lesion.cycles if c.fit),
+            doses=tuple(d for c in lesion.cycles for d in self._doses(lesion, c)),
+            responses=self._responses(lesion),
+        )
+
+    def _observation(self, lesion: LesionRecord, observation: ObservationRecord) -> ObservationView:
+        timepoint = self._timepoints[observation.series_uid]
+        crop, outlines, window = self._crop(lesion, observation, timepoint)
+        return ObservationView(
+            series_label=observation.label,
+            role=timepoint.role.value,
+            acquired_at=timepoint.acquired_at,
+            numbers=self._numbers(observation_results(self._conductor, self._subject, lesion.lesion_id, observation)),
+            crop_png=crop,
+            outlines=outlines,
+            window_text=window,
+        )
+
+    def _crop(
+        self, lesion: LesionRecord, observation: ObservationRecord, timepoint: Timepoint
+    ) -> tuple[str | None, tuple[tuple[tuple[float, float], ...], ...], str]:
+        series = self._series[observation.series_uid]
+        region = self._region(observation)
+        if not series.image or region is None:
+            return None, (), ""
+        volume: Volume = self._conductor.value(series.image)
+        extent_mm = max(n * s for n, s in zip(region.fraction.shape, region.grid.spacing_mm, strict=True))
+        field_mm = CROP_FIELD_MM if extent_mm < 0.8 * CROP_FIELD_MM else max(CROP_FIELD_LARGE_MM, 1.3 * extent_mm)
+        low, high, scale, text = WINDOWS.get(timepoint.role, (0.0, 0.0, "hot", ""))
+        if timepoint.role is Role.THERAPY_SPECT:
+            high = float(volume.values[region.box].max())
+            text = f"{high * 1e-3:.0f} kBq/mL at the top"
+        if timepoint.role is Role.OTHER_MR:
+            return None, (), ""
+        centre = region.centroid_lps_mm
+        name = f"{self._slug}-{lesion.lesion_id}-{slug(observation.label)}.png"
+        self._images[name] = crop_png(volume, centre, field_mm, (low, high), scale)
+        outlines = tuple(
+            tuple((float(x), float(y)) for x, y in line) for line in outline_in_crop(region, centre, field_mm)
+        )
+        return name, outlines, f"{text}, field {field_mm:.0f} mm"
+
+    def _region(self, observation: ObservationRecord) -> Region | None:
+        output, _, index = observation.region.rstrip("]").partition("[")
+        regions: tuple[Region, ...] = self._conductor.store.get(output)
+        return regions[int(index)]
+
+    def _curve(self, lesion: LesionRecord, cycle: CycleRecord) -> CurveView:
+        fit: TacFit = self._conductor.value(cycle.fit)
+        curve, band = fit.curve, fit.band
+        return CurveView(
+            cycle=cycle.cycle,
+            model=fit.model,
+            identifiable=fit.identifiable,
+            times_h=tuple(float(t) / HOUR_S for t in curve.times_s),
+            activity_mbq=tuple(a.value * 1e-6 for a in curve.activities),
+            measured=tuple(
+                (float(t) / HOUR_S, a.value * 1e-6, None if a.sd is None else a.sd * 1e-6)
+                for t, a in zip(curve.times_s, curve.activities, strict=True)
+            ),
+            band=tuple(
+                (float(t) / HOUR_S, float(b) * 1e-6, float(lo) * 1e-6, float(hi) * 1e-6)
+                for t, b, lo, hi in zip(band.times_s, band.activity_bq, band.low_bq, band.high_bq, strict=True)
+            ),
+            numbers=self._numbers(
+                r
+                for r in cycle_results(self._conductor, self._subject, lesion.lesion_id, cycle)
+                if not r.quantity.startswith("absorbed-dose")
+            ),
+        )
+
+    def _doses(self, lesion: LesionRecord, cycle: CycleRecord) -> list[DoseView]:
+        made = {r.quantity: r for r in cycle_results(self._conductor, self._subject, lesion.lesion_id, cycle)}
+        views = []
+        for dose in cycle.doses:
+            result = made.get(f"absorbed-dose.{dose.engine}")
+            if result is None:
+                reason = "; ".join(f.text for f in self._conductor.findings([dose.dose.receipt]))
+                key = f"{self._subject}/{lesion.lesion_id}/cycle-{cycle.cycle}/absorbed-dose.{dose.engine}"
+                number = Number("absorbed-dose", "Absorbed dose", None, "Gy", 1.0, reason, key, (), dose.dose.receipt)
+                views.append(DoseView(cycle.cycle, dose.engine, number, ()))
+                continue
+            value: DoseResult = self._conductor.value(dose.dose)
+            dvh = value.dvh
+            points = tuple(zip(dvh.dose_gy.tolist(), dvh.volume_fraction.tolist(), strict=True)) if dvh else ()
+            views.append(DoseView(cycle.cycle, dose.engine, self._number(result), points))
+        return views
+
+    def _responses(self, lesion: LesionRecord) -> tuple[ResponseView, ...]:
+        if not lesion.responses:
+            return ()
+        assessments: tuple[ResponseAssessment, ...] = self._conductor.value(lesion.responses)
+        return tuple(
+            ResponseView(
+                label=self._timepoints[a.series_uid].label,
+                change=a.change_from_baseline,
+                category=a.category,
+                rule=a.rule,
+                current_mm=a.current_mm,
+                baseline_mm=a.baseline_mm,
+            )
+            for a in assessments
+        )
+
+    # ---- numbers ----
+    def _numbers(self, found: Iterable[Result]) -> tuple[Number, ...]:
+        return tuple(self._number(result) for result in found)
+
+    def _number(self, result: Result) -> Number:
+        estimate: Estimate = result.estimate
+        shown = SHOWN.get(estimate.unit, _Shown(estimate.unit.value))
+        links = why.chain(self._conductor.ledger, result.made.receipt)
+        chain = tuple(WhyChainItem(link.receipt.made_by.step, _detail(link)) for link in links if not link.seen_before)
+        quantity = result.quantity
+        label = WORDS.get(quantity) or quantity.replace("-", " ").replace(".", ", ").capitalize()
+        return Number(
+            quantity=quantity,
+            label=label,
+            estimate=estimate,
+            unit_shown=shown.symbol,
+            factor=shown.factor,
+            reason="",
+            key=result.path,
+            chain=chain,
+            receipt=result.made.receipt,
+        )
+
+
+def _detail(link: why.Link) -> str:
+    sources = ", ".join(
+        f"{g.modality} series …{g.series_uid[-12:]}, {len(g.instances)} instances" for g in link.sources
+    )
+    return sources or f"receipt {link.receipt.made_by.key[:12]}"

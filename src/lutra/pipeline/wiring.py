@@ -1,0 +1,62 @@
+"""Small functions that fit the output of one stage to the input of another. They compute nothing of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lutra.core.curve import TacFit, TimeActivityCurve
+from lutra.core.dose import DoseResult
+from lutra.core.errors import InputError
+from lutra.core.estimate import Estimate
+from lutra.core.finding import Finding, Outcome, Severity
+from lutra.core.measurement import Measurements
+from lutra.core.response import DiameterPair, ResponseAssessment
+from lutra.dose.compare import compare_engines
+from lutra.dose.mass import mass_from_ct, mass_from_volume
+from lutra.dose.settings import DoseSettings
+from lutra.kinetics.fit import fit_first
+from lutra.kinetics.settings import KineticsSettings
+from lutra.ports import KineticsModel, ResponseCriterion, Settings
+
+
+def activity_curve(
+    measurements: tuple[Measurements, ...], times_s: tuple[float, ...], region: str, nuclide: str
+) -> Outcome[TimeActivityCurve]:
+    """Gather the activity of one lesion over the scans of one cycle. Scans without a usable activity are left out."""
+    seen = [(t, m.values["activity"]) for t, m in zip(times_s, measurements, strict=True) if "activity" in m.values]
+    try:
+        return Outcome(TimeActivityCurve(region, nuclide, [t for t, _ in seen], tuple(a for _, a in seen)))
+    except InputError as error:
+        return Outcome(None, (Finding(Severity.UNDETERMINED, "kinetics.no-curve", str(error)),))
+
+
+def fit_curve(
+    curve: TimeActivityCurve, models: Sequence[tuple[str, KineticsModel]], settings: KineticsSettings, seed: int
+) -> Outcome[TacFit]:
+    """Fit with the first of the protocol's models that the points identify."""
+    return fit_first(curve, models, settings.options, seed)
+
+
+def lesion_mass(spect: Measurements, ct: tuple[Measurements, ...], settings: DoseSettings) -> Outcome[Estimate]:
+    """Mass of a lesion from its volume on the SPECT and, where there is one, the CT of the same frame."""
+    volume = spect.values["volume"]
+    with_hu = [m.values["hu_mean"] for m in ct if "hu_mean" in m.values]
+    if with_hu:
+        return mass_from_ct(volume, with_hu[0], settings)
+    return mass_from_volume(volume, settings, "assumed")
+
+
+def compare_doses(results: tuple[DoseResult, ...]) -> Outcome[int]:
+    """Compare the engines for one lesion; the value is how many were compared."""
+    return Outcome(len(results), compare_engines(results))
+
+
+def assess(
+    criterion: ResponseCriterion,
+    lesion_id: str,
+    series: tuple[str, ...],
+    pairs: tuple[DiameterPair, ...],
+    settings: Settings,
+) -> Outcome[tuple[ResponseAssessment, ...]]:
+    """Hand a lesion's diameters in time order to a criterion."""
+    return criterion.assess(lesion_id, tuple(zip(series, pairs, strict=True)), settings)

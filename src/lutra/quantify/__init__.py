@@ -1,0 +1,31 @@
+"""Stage 2: stored voxels to Bq/mL, SUV, mm2/s and HU, and the numbers of a region in them.
+
+`roles` says what an image is for, `decay_reference` which instant it is stated for, `suv`, `activity`, `adc` and `ct` convert,
+`region_metrics` measures. What cannot be determined is refused by name.
+"""
+
+from lutra.quantify.activity import to_activity
+from lutra.quantify.adc import to_adc
+from lutra.quantify.ct import to_hu
+from lutra.quantify.decay_reference import DecayReference, decay_reference
+from lutra.quantify.image import quantify, summarise
+from lutra.quantify.region_metrics import measure
+from lutra.quantify.roles import role_of
+from lutra.quantify.settings import QuantifySettings
+from lutra.quantify.suv import SuvFactor, suv_bw_factor, to_suv
+
+__all__ = [
+    "DecayReference",
+    "QuantifySettings",
+    "SuvFactor",
+    "decay_reference",
+    "measure",
+    "quantify",
+    "role_of",
+    "summarise",
+    "suv_bw_factor",
+    "to_activity",
+    "to_adc",
+    "to_hu",
+    "to_suv",
+]

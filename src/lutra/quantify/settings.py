@@ -1,0 +1,42 @@
+"""Settings of the quantify stage. None means that the site has not given a value: the source stays not evaluated."""
+
+from __future__ import annotations
+
+from attrs import field, frozen
+from attrs.validators import in_, optional
+
+
+def _positive(_instance: object, attribute: object, value: float | None) -> None:
+    if value is not None and value <= 0:
+        raise ValueError(f"{getattr(attribute, 'name', 'setting')} must be positive, not {value}")
+
+
+@frozen
+class QuantifySettings:
+    """How images become numbers.
+
+    Parameters
+    ----------
+    camera_calibration_relative_sd
+        Standard uncertainty of the camera factor, shared by all SPECT of the study; 1.6 % at best (Gear 2018). [1]
+    spect_fwhm_mm
+        Reconstructed resolution of the SPECT, for recovery by a sphere of equal volume. [mm]
+    spect_fwhm_sd_mm
+        Its standard uncertainty. 1 mm: about a tenth, what repeated point-source measurements agree to. [mm]
+    delineation_fwhm_mm
+        Resolution of the images the contours were drawn on. [mm]
+    partial_volume
+        `none`, or `sphere`: divide by the recovery of a sphere of equal volume.
+    minimum_volume_ml
+        Smaller lesions carry a Finding; 8 mL is the bound used at Lund. [mL]
+    adc_missing_unit
+        `vendor-convention`: a named rule resolves ADC maps without a unit, with a Finding; `refuse`: they stay undetermined.
+    """
+
+    camera_calibration_relative_sd: float | None = field(default=None, validator=optional(_positive))
+    spect_fwhm_mm: float | None = field(default=None, validator=optional(_positive))
+    spect_fwhm_sd_mm: float = field(default=1.0, validator=_positive)
+    delineation_fwhm_mm: float | None = field(default=None, validator=optional(_positive))
+    partial_volume: str = field(default="none", validator=in_(("none", "sphere")))
+    minimum_volume_ml: float = field(default=8.0, validator=_positive)
+    adc_missing_unit: str = field(default="vendor-convention", validator=in_(("vendor-convention", "refuse")))

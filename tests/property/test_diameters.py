@@ -48,9 +48,7 @@ def measured_mm(contours: list[npt.NDArray[np.float64]]) -> tuple[float, float]:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    a=st.floats(5, 30), ratio=st.floats(0.5, 1), angle=st.floats(0, np.pi), dx=st.floats(-1, 1), dy=st.floats(-1, 1)
-)
+@given(a=st.floats(5, 30), ratio=st.floats(0.5, 1), angle=st.floats(0, np.pi), dx=st.floats(-1, 1), dy=st.floats(-1, 1))
 def test_any_rotated_ellipsoid_within_half_a_pixel(a: float, ratio: float, angle: float, dx: float, dy: float) -> None:
     long_mm, short_mm = measured_mm(ellipsoid((a, a * ratio, 12), angle, (dx, dy)))
     assert long_mm == pytest.approx(2 * a, abs=0.5 * PIXEL_MM)
@@ -62,7 +60,9 @@ def test_bias_over_many_ellipsoids_below_0_15_pixel() -> None:
     errors = []
     for _ in range(60):
         a, ratio = rng.uniform(6, 30), rng.uniform(0.5, 1)
-        long_mm, short_mm = measured_mm(ellipsoid((a, a * ratio, 12), rng.uniform(0, np.pi), tuple(rng.uniform(-1, 1, 2))))
+        long_mm, short_mm = measured_mm(
+            ellipsoid((a, a * ratio, 12), rng.uniform(0, np.pi), tuple(rng.uniform(-1, 1, 2)))
+        )
         errors.append([long_mm - 2 * a, short_mm - 2 * a * ratio])
     bias_pixels = np.mean(errors, axis=0) / PIXEL_MM
     assert np.abs(bias_pixels).max() < 0.15

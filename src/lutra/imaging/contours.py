@@ -128,24 +128,27 @@ def rasterise(contours_lps_mm: Sequence[npt.NDArray[np.float64]], grid: Grid) ->
     polygons = [grid.to_ijk(contour)[:, :2] for contour in contours_lps_mm]
     everything = np.concatenate(polygons)
     reach = max(0.5, planes.thickness_slices / 2)
-    low = np.array([*everything.min(axis=0), planes.slice_k[0] - reach + 0.5])
-    high = np.array([*everything.max(axis=0), planes.slice_k[-1] + reach - 0.5])
-    start = np.maximum(np.floor(low + 0.5), 0).astype(int)
-    stop = np.minimum(np.floor(high + 0.5), np.subtract(grid.shape, 1)).astype(int) + 1
-    if np.any(stop <= start):
+    low = np.array([*everything.min(axis=0), planes.slice_k[0]])
+    high = np.array([*everything.max(axis=0), planes.slice_k[-1]])
+    slices = np.arange(int(np.floor(low[2] - reach)), int(np.ceil(high[2] + reach)) + 1)
+    slices = slices[(slices >= 0) & (slices < grid.shape[2])]
+    weights = planes.weights(slices)
+    filled = np.flatnonzero(weights.any(axis=1))
+    slices, weights = slices[filled], weights[filled]
+    start = np.maximum(np.floor(low[:2] + 0.5), 0).astype(int)
+    stop = np.minimum(np.floor(high[:2] + 0.5), np.subtract(grid.shape[:2], 1)).astype(int) + 1
+    if not len(slices) or np.any(stop <= start):
         raise OutsideValidity(
             f"the contours lie outside the image: indices {np.round(low, 1).tolist()} to {np.round(high, 1).tolist()} "
             f"on {' × '.join(map(str, grid.shape))} voxels",
             do="check that the contours were drawn on this image",
         )
-    coverage = _coverage(polygons, planes.plane_of_contour, len(planes.slice_k), start[:2], stop[:2])
-    weights = planes.weights(np.arange(start[2], stop[2]))
-    fraction = np.zeros((stop[2] - start[2], *coverage.shape[1:]), dtype=np.float32)
-    for k, plane in np.argwhere(weights > 0):
-        fraction[k] += weights[k, plane] * coverage[plane]
+    coverage = _coverage(polygons, planes.plane_of_contour, len(planes.slice_k), start, stop)
+    fraction = np.zeros((slices[-1] - slices[0] + 1, *coverage.shape[1:]), dtype=np.float32)
+    for n, plane in np.argwhere(weights > 0):
+        fraction[slices[n] - slices[0]] += weights[n, plane] * coverage[plane]
     np.clip(fraction, 0, 1, out=fraction)
-    i, j, k = (int(n) for n in start)
-    return (i, j, k), np.ascontiguousarray(fraction.transpose(2, 1, 0))
+    return (int(start[0]), int(start[1]), int(slices[0])), np.ascontiguousarray(fraction.transpose(2, 1, 0))
 
 
 def _coverage(

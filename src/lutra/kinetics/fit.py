@@ -74,4 +74,4 @@ def _extrapolation(fit: TacFit, flag: float) -> tuple[Finding, ...]:
         f"({times_h[0]:.1f} h to {times_h[-1]:.1f} h), more than {flag:.0%} (kinetics.extrapolated_fraction_flag); "
         "a later scan would reduce it"
     )
-    return (Finding(Severity.WARNING, "kinetics.mostly-extrapolated", text),)
+    return (Finding(Severity.WARNING, "kinetics.extrapolated", text),)

@@ -130,7 +130,7 @@ def _integrate(curve: TimeActivityCurve, half_lives_s: Array) -> TacFit:
     value = float(totals.mean())
 
     budget = linear_budget(_gradient(times, activities, mean_half_life), curve.activities, noise=True)
-    budget[UPTAKE_SOURCE] = (parts.uptake_high - parts.uptake_low) / 2 / sqrt(3)
+    budget[UPTAKE_SOURCE] = (parts.uptake_high - parts.uptake_low) / 2 / sqrt(3)  # sd of a uniform distribution
     budget[tail_source] = float(totals.std())
     half_life = Estimate(
         mean_half_life,
@@ -152,17 +152,18 @@ def _integrate(curve: TimeActivityCurve, half_lives_s: Array) -> TacFit:
 
 def _parts(times: Array, activities: Array, half_life_s: float) -> _Parts:
     steps, first = np.diff(times), activities[0]
-    measured = sum(map(_trapezoid, activities[:-1], activities[1:], steps))
+    measured = sum(map(_trapezoid, activities[:-1], activities[1:], steps), 0.0)
     rate = _early_rate(times, activities, half_life_s)
     back = first * (np.expm1(rate * times[0]) / rate if rate > 0 else times[0])
-    return _Parts(first * times[0] / 2, float(back), measured, activities[-1] * half_life_s / log(2))
+    tail = activities[-1] * half_life_s / log(2)
+    return _Parts(float(first * times[0] / 2), float(back), measured, float(tail))
 
 
 def _early_rate(times: Array, activities: Array, half_life_s: float) -> float:
     """Rate at which the curve is extrapolated back before the first point; 0 where it rises. [/s]"""
     if len(times) == 1:
         return log(2) / half_life_s
-    return max(log(activities[0] / activities[1]) / (times[1] - times[0]), 0.0)
+    return max(log(activities[0] / activities[1]) / float(times[1] - times[0]), 0.0)
 
 
 def _trapezoid(a: float, b: float, step_s: float) -> float:
@@ -238,10 +239,10 @@ def _not_identified(fit: TacFit, physical_s: float) -> Finding:
             f"a mono-exponential through the last two would have a half-life of {half_life_s / HOUR_S:.1f} h and "
             f"{mono / tia.value:.2f} times the integral given here"
         )
+    needed = "at least three scans into the washout are required" if n < 3 else "later scans are required"
     text = (
-        f"{curve.region}: {subject} not identify a curve; {implied}; {fit.extrapolated_fraction:.0%} of the integral "
-        f"lies outside the "
-        "measured times and rests on the population; at least three scans into the washout are required"
+        f"{curve.region}: {subject} not identify a curve; {implied}; {fit.extrapolated_fraction:.0%} of the integral lies "
+        f"outside the measured times and rests on the population and on an assumed uptake; {needed}"
     )
     return Finding(Severity.WARNING, _CODES.get(n, _MANY), text)
 

@@ -9,6 +9,7 @@ import pytest
 from lutra.core.errors import OutsideValidity
 from lutra.core.grid import Grid
 from lutra.core.region import Region, RegionKind, RegionOrigin
+from lutra.imaging.contours import rasterise
 from lutra.imaging.diameters import longest_axial_diameter
 
 AXIAL = np.diag([1.0, 1, 3, 1])
@@ -47,21 +48,21 @@ def test_two_parts_in_a_slice_are_not_measured_across() -> None:
 
 
 def test_a_concavity_is_spanned_but_does_not_widen_the_short_axis() -> None:
-    """An L of arms 20 and 4 wide: the longest diameter joins the tips; callipers across it are not the hull's."""
+    """An L with arms 20 long and 4 wide: the longest diameter joins the tips, and across it an arm is 4 x sqrt 2."""
     shape = np.zeros((20, 20, 1))
     shape[:, :4] = shape[:4, :] = 1
     pair = longest_axial_diameter(region(shape))
     assert pair.long_mm == pytest.approx(np.hypot(20, 20), abs=1.5)
-    assert pair.short_mm == pytest.approx(20 / np.sqrt(2), abs=1.5)
+    assert pair.short_mm == pytest.approx(4 * np.sqrt(2), abs=1)
 
 
 def test_pixels_need_not_be_square() -> None:
-    disc = np.zeros((20, 40, 1))
-    i, j = np.meshgrid(np.arange(20), np.arange(40), indexing="ij")
-    disc[:, :, 0] = np.hypot(2 * (i - 10), j - 20) <= 16
-    pair = longest_axial_diameter(region(disc, np.diag([2.0, 1, 3, 1])))
-    assert pair.long_mm == pytest.approx(32, abs=1.2)
-    assert pair.short_mm == pytest.approx(32, abs=1.5)
+    """A disc of 32 mm on pixels of 2 x 1 mm."""
+    affine, angle = np.diag([2.0, 1, 3, 1]), np.linspace(0, 2 * np.pi, 300, endpoint=False)
+    disc = np.column_stack([40 + 16 * np.cos(angle), 30 + 16 * np.sin(angle), np.full(300, 6.0)])
+    _, fraction = rasterise([disc], Grid((60, 60, 10), affine, "frame"))
+    pair = longest_axial_diameter(region(fraction, affine))
+    assert (pair.long_mm, pair.short_mm) == pytest.approx((32, 32), abs=0.3)
 
 
 def test_less_than_half_a_voxel_everywhere_has_no_diameter() -> None:

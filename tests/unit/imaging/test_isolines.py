@@ -34,8 +34,7 @@ def test_ring_has_an_outer_line_and_a_hole() -> None:
     field[2:5, 2:5] = 0
     outer, hole = outlines(field)
     assert signed_area(outer) == pytest.approx(7 * 7 - 0.5)
-    assert signed_area(hole) == pytest.approx(-(3 * 3 + 4 * 3 * 0.5 + 4 * 0.125), rel=0.1)
-    assert signed_area(hole) < 0
+    assert signed_area(hole) == pytest.approx(-(3 * 3 - 0.5))
 
 
 def test_pixels_touching_at_a_corner() -> None:
@@ -54,8 +53,8 @@ def test_nothing_reaches_one_half() -> None:
     assert outlines(np.full((4, 4), 0.49)) == []
 
 
-def test_every_line_is_made_of_short_steps(rng_seed: int = 7) -> None:
+def test_every_line_is_made_of_short_steps() -> None:
     """On noise with many saddles no line jumps: successive points share a cell."""
-    for line in outlines(np.random.default_rng(rng_seed).random((40, 30))):
+    for line in outlines(np.random.default_rng(7).random((40, 30))):
         steps = np.abs(np.roll(line, -1, axis=0) - line)
         assert steps.max() <= 1

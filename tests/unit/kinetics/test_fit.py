@@ -35,7 +35,7 @@ def test_two_points_fall_through_and_the_refusal_becomes_the_reason() -> None:
         (Severity.INFO, "kinetics.not-identifiable"),
         (Severity.WARNING, "kinetics.two-points-do-not-identify-a-curve"),
         (Severity.WARNING, "kinetics.population-half-life"),
-        (Severity.WARNING, "kinetics.mostly-extrapolated"),
+        (Severity.WARNING, "kinetics.extrapolated"),
     ]
     assert outcome.findings[0].text.endswith("lutra.population-tail@0.1 was used instead")
 
@@ -57,9 +57,9 @@ def test_options_reach_their_model_by_either_name(key: str) -> None:
 
 def test_the_flag_is_a_setting() -> None:
     codes = [f.code for f in fit_first(curve((4.0, 28.0, 100.0)), MODELS, {}, 1, 0.9).findings]
-    assert "kinetics.mostly-extrapolated" not in codes
+    assert "kinetics.extrapolated" not in codes
     codes = [f.code for f in fit_first(curve((4.0, 28.0, 100.0)), MODELS, {}, 1).findings]
-    assert "kinetics.mostly-extrapolated" in codes  # 1 - 2^(-4/60) + 2^(-100/60) = 36 %
+    assert "kinetics.extrapolated" in codes  # 1 - 2^(-4/60) + 2^(-100/60) = 36 %
 
 
 def test_options_of_a_model_that_is_not_used_are_an_error() -> None:

@@ -76,15 +76,18 @@ def test_counting_noise_becomes_the_fit_uncertainty_by_the_textbook_formula() ->
 
 
 def test_repeated_noise_scatters_as_the_budget_says() -> None:
-    """The spread over 300 simulated curves is the truth the propagated sd must meet (a sd of 300 is known to 4 %)."""
+    """The spread over 400 simulated curves is the truth the propagated sd must meet (a sd of 400 is known to 3.5 %).
+
+    A chi-square test at the 1 % level refuses 4 of 400 good curves, give or take 2.
+    """
     rng = np.random.default_rng(1)
     truth = np.array(exact(50))
-    values = [
-        fitted(curve(list(truth * (1 + 0.02 * rng.standard_normal(4))), **{"noise: L1 {n}": 0.02})) for _ in range(300)
-    ]
-    spread = np.std([v.time_integrated_activity.value for v in values])
-    stated = fitted(curve(list(truth), **{"noise: L1 {n}": 0.02})).time_integrated_activity.sd
-    assert stated == pytest.approx(spread, rel=0.15)
+    noise = {"noise: L1 {n}": 0.02}
+    fits = [fit(curve(list(truth * (1 + 0.02 * rng.standard_normal(4))), **noise)).value for _ in range(400)]
+    values = [f.time_integrated_activity.value for f in fits if f]
+    assert 0 < 400 - len(values) <= 10
+    stated = fitted(curve(list(truth), **noise)).time_integrated_activity.sd
+    assert stated == pytest.approx(np.std(values), rel=0.11)  # three of those 3.5 %
 
 
 def test_without_noise_the_residuals_speak_with_students_width() -> None:

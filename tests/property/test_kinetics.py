@@ -29,7 +29,7 @@ def tia(c: TimeActivityCurve) -> Estimate:
     return fit.time_integrated_activity
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(values=activities, first_h=start_h, scale=st.floats(1e-3, 1e3))
 def test_integral_and_uncertainty_scale_with_the_activity(values: list[float], first_h: float, scale: float) -> None:
     one, other = tia(curve(values, first_h)), tia(curve(values, first_h, scale))
@@ -37,7 +37,7 @@ def test_integral_and_uncertainty_scale_with_the_activity(values: list[float], f
     assert other.evaluated_sd == pytest.approx(scale * one.evaluated_sd, rel=1e-6)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(values=activities, first_h=start_h, relative=st.floats(0.001, 0.3))
 def test_a_common_relative_error_is_the_relative_error_of_the_integral(
     values: list[float], first_h: float, relative: float
@@ -48,14 +48,14 @@ def test_a_common_relative_error_is_the_relative_error_of_the_integral(
     assert found.budget["camera calibration"] == pytest.approx(relative * found.value, rel=1e-3)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(values=st.lists(st.floats(1e5, 1e9), min_size=3, max_size=5), first_h=start_h, more=st.floats(1.01, 3))
 def test_more_activity_in_the_last_scan_is_more_integral(values: list[float], first_h: float, more: float) -> None:
     raised = [*values[:-1], values[-1] * more]
     assert tia(curve(raised, first_h)).value > tia(curve(values, first_h)).value
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(half_life_h=st.floats(10, 150), first_h=st.floats(0.5, 30), a=st.floats(1e5, 1e10))
 def test_the_mono_exponential_finds_what_made_the_points(half_life_h: float, first_h: float, a: float) -> None:
     times_h = first_h + np.array([0, 24, 72, 140])

@@ -19,7 +19,10 @@ from lutra.core.finding import Finding, Severity, worst
 
 EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_FINDINGS, EXIT_UNDETERMINED = 0, 1, 2, 3, 4
 
-out = Console(highlight=False, soft_wrap=True)
+WIDE = 200
+"""Columns of a table when nobody watches: a file or a pipe should get whole paths."""
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 STYLE = {

@@ -18,11 +18,10 @@ class DoseSettings:
     engines
         Short or qualified plugin names; all of them answer, side by side.
     soft_tissue_density_g_per_ml
-        Used only where no CT of the same session is known. [g/mL] ICRU 44 soft tissue lies between 1.03 and 1.06; 1.03 is
-        also the medium of the sphere table.
+        Used only where no CT of the same session is known. [g/mL] 1.03 is ICRU soft tissue, the medium of the sphere table.
     soft_tissue_density_relative_sd
-        Standard uncertainty of that density. [1] Lutra's own choice: with 3 % the 95 % range, 0.97 to 1.09 g/mL, holds adipose-rich
-        tissue as well as muscle (ICRU 44: 0.95 to 1.05), liver (1.06) and tumours between them.
+        Standard uncertainty of that density. [1] Lutra's own choice: with 3 % the 95 % range, 0.97 to 1.09 g/mL, holds fatty
+        tissue as well as muscle (1.05) and liver (1.06, ICRU 44).
     ct_density_relative_sd
         Standard uncertainty of a soft tissue density read from CT. [1] Half of the 4 % by which the two branches of the
         published conversion disagree where they meet, at 100 HU (Schneider 2000).

@@ -97,8 +97,13 @@ def planes_of(contours_lps_mm: Sequence[npt.NDArray[np.float64]], grid: Grid) ->
     index = np.empty(len(mean), dtype=int)
     index[order] = np.cumsum(new_plane) - 1
     slice_k = np.bincount(index, mean) / np.bincount(index)
-    thickness = float(np.median(np.diff(slice_k))) if len(slice_k) > 1 else 1.0
-    return Planes(slice_k, tuple(int(n) for n in index), thickness)
+    return Planes(slice_k, tuple(int(n) for n in index), _thickness(slice_k))
+
+
+def _thickness(slice_k: npt.NDArray[np.float64]) -> float:
+    """Distance of neighbouring planes; steps over slices that were left out do not count. [slices]"""
+    steps = np.diff(slice_k)
+    return float(np.median(steps[steps < 1.5 * steps.min()])) if len(steps) else 1.0
 
 
 def rasterise(contours_lps_mm: Sequence[npt.NDArray[np.float64]], grid: Grid) -> tuple[Shape, npt.NDArray[np.float32]]:

@@ -11,7 +11,7 @@ from lutra.core.frozen import FrozenMap, frozen_map
 from lutra.ports import Settings
 
 EXTRAPOLATED_FRACTION_FLAG = 0.20
-"""Share of the integral outside the measured times above which it is flagged [the usual limit; project science notes, 4]."""
+"""Share of the integral outside the measured times above which it is flagged; the usual limit in dosimetry."""
 
 
 @frozen

@@ -101,8 +101,8 @@ def test_flipped_axes_give_the_same_volume() -> None:
     """An image stored feet first or mirrored has negative directions."""
     flipped = Grid((40, 30, 20), np.array([[-1.0, 0, 0, 39], [0, 1, 0, 0], [0, 0, -2, 38], [0, 0, 0, 1]]), "frame")
     corners = np.array([[3.3, 2.1, 8], [17.8, 6.4, 8], [8.2, 19.7, 8]])
-    _, one = rasterise([corners, corners + [0, 0, 2]], grid((1, 1, 2)))
-    _, other = rasterise([corners, corners + [0, 0, 2]], flipped)
+    _, one = rasterise([corners, corners + np.array([0, 0, 2])], grid((1, 1, 2)))
+    _, other = rasterise([corners, corners + np.array([0, 0, 2])], flipped)
     assert other.sum() == pytest.approx(one.sum(), rel=1e-6)
     np.testing.assert_allclose(other[::-1, :, ::-1].sum(axis=2), one.sum(axis=2), atol=1e-5)
 

@@ -20,6 +20,12 @@ def square(z: float, low: float = 10, high: float = 20) -> npt.NDArray[np.float6
     return np.array([[low, low, z], [high, low, z], [high, high, z], [low, high, z]])
 
 
+def tilted() -> npt.NDArray[np.float64]:
+    corners = square(6)
+    corners[1, 2] += 2
+    return corners
+
+
 def drawn(name: str, *contours: npt.NDArray[np.float64], frame: str = "frame") -> ContourSet:
     return ContourSet(name, contours or (square(6), square(9)), frame, None, "1.2.3")
 
@@ -104,7 +110,7 @@ def test_an_unknown_frame_matches_no_other_unknown_frame() -> None:
     ("contours", "code", "kept"),
     [
         ((square(6, 200, 220),), "segment.unusable-contours", False),
-        ((square(6) + [[0, 0, 0], [0, 0, 2], [0, 0, 0], [0, 0, 0]],), "segment.unusable-contours", False),
+        ((tilted(),), "segment.unusable-contours", False),
         ((square(6), square(6)), "segment.unusable-contours", False),
         ((square(6)[:2],), "segment.unusable-contours", False),
         ((square(6, -8, 20), square(9)), "segment.cut-by-edge", True),

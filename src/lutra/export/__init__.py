@@ -1,0 +1,10 @@
+"""Stage 12: results and images to the formats other programs read. In this version: DICOM images and RTSTRUCT.
+
+Nothing here asks for the time: every date and UID comes from the caller, so the same values give the same bytes.
+"""
+
+from lutra.export.dicom_image import PatientIdentity, write_image_series
+from lutra.export.rtstruct import write_rtstruct
+from lutra.export.uids import stable_uid
+
+__all__ = ["PatientIdentity", "stable_uid", "write_image_series", "write_rtstruct"]

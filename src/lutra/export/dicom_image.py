@@ -1,0 +1,231 @@
+"""Volumes as classic single-frame CT, PT and MR slices."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from attrs import frozen
+from pydicom import Dataset
+from pydicom.uid import CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
+
+from lutra.core.errors import UsageError
+from lutra.core.study import Radiopharmaceutical, SeriesHeader
+from lutra.core.units import Unit
+from lutra.core.volume import Volume
+from lutra.export.part10 import date_text, datetime_text, offset_text, save, time_text
+
+STORAGE = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTomographyImageStorage}
+
+NUCLIDE_CODES = {
+    "F-18": ("C-111A1", "SRT", "^18^Fluorine"),
+    "Ga-68": ("C-131A3", "SRT", "^68^Gallium"),
+    "Lu-177": ("C-101ED", "99SDM", "177 Lutetium"),
+}
+"""Code, scheme and meaning per nuclide: DICOM CID 4020; CID 4020 has no 177Lu, so the code cameras write is used."""
+
+CT_INTERCEPT_HU = -1024
+ADC_SLOPE_MM2_PER_S = 1e-6
+
+
+@frozen
+class PatientIdentity:
+    """Who the images are of.
+
+    Parameters
+    ----------
+    sex
+        `M`, `F` or `O`.
+    """
+
+    patient_id: str
+    name: str
+    sex: str
+    weight_kg: float
+    height_m: float
+
+
+def write_image_series(
+    folder: Path, header: SeriesHeader, volume: Volume, patient: PatientIdentity, study_started_at: datetime
+) -> tuple[Path, ...]:
+    """Write a volume as one file per slice.
+
+    Parameters
+    ----------
+    header
+        Modality CT, PT or MR; series and instance UIDs, times with zone, and for PT the radiopharmaceutical and the decay correction.
+    volume
+        HU for CT, Bq/mL for PT, mm2/s for MR (an ADC map). PT is scaled to 16 bits slice by slice.
+
+    Returns
+    -------
+    tuple of Path
+        Files in slice order.
+
+    Raises
+    ------
+    UsageError
+        If the header lacks what the modality needs.
+    """
+    if header.modality not in STORAGE or header.acquired_at is None or len(header.instances) != volume.grid.shape[2]:
+        raise UsageError(
+            f"cannot write modality {header.modality} with {len(header.instances)} instances",
+            required="CT, PT or MR with an acquisition time and one instance UID per slice",
+        )
+    paths = []
+    for k, uid in enumerate(header.instances):
+        slice_ = _common(header, patient, study_started_at, header.acquired_at)
+        slice_.SOPInstanceUID = uid
+        slice_.InstanceNumber = k + 1
+        _geometry(slice_, volume, k)
+        match header.modality:
+            case "CT":
+                _ct(slice_, volume, k)
+            case "PT":
+                _pt(slice_, header, volume, k)
+            case _:
+                _adc(slice_, volume, k)
+        path = folder / f"{k + 1:04d}.dcm"
+        save(path, slice_)
+        paths.append(path)
+    return tuple(paths)
+
+
+def patient_module(dataset: Dataset, patient: PatientIdentity) -> None:
+    """Write the patient module and the body measures."""
+    dataset.PatientID = patient.patient_id
+    dataset.PatientName = patient.name
+    dataset.PatientBirthDate = ""
+    dataset.PatientSex = patient.sex
+    dataset.PatientWeight = f"{patient.weight_kg:.1f}"
+    dataset.PatientSize = f"{patient.height_m:.2f}"
+    dataset.PatientIdentityRemoved = "YES"
+    dataset.DeidentificationMethod = "Simulated: no person"
+
+
+def _common(
+    header: SeriesHeader, patient: PatientIdentity, study_started_at: datetime, acquired_at: datetime
+) -> Dataset:
+    dataset = Dataset()
+    dataset.SpecificCharacterSet = "ISO_IR 192"
+    dataset.SOPClassUID = STORAGE[header.modality]
+    dataset.Modality = header.modality
+    dataset.StudyInstanceUID = header.study_uid
+    dataset.SeriesInstanceUID = header.series_uid
+    dataset.FrameOfReferenceUID = header.frame_of_reference
+    dataset.PositionReferenceIndicator = ""
+    dataset.ImageType = list(header.image_type)
+    dataset.Manufacturer = header.manufacturer
+    dataset.ManufacturerModelName = header.model
+    dataset.SeriesDescription = header.description
+    dataset.SeriesNumber = 1
+    dataset.StudyID = ""
+    dataset.AccessionNumber = ""
+    dataset.ReferringPhysicianName = ""
+    dataset.PatientPosition = "HFS"
+    patient_module(dataset, patient)
+    dataset.TimezoneOffsetFromUTC = offset_text(acquired_at)
+    dataset.StudyDate, dataset.StudyTime = date_text(study_started_at), time_text(study_started_at)
+    started_at = header.series_started_at or acquired_at
+    dataset.SeriesDate, dataset.SeriesTime = date_text(started_at), time_text(started_at)
+    dataset.AcquisitionDate, dataset.AcquisitionTime = date_text(acquired_at), time_text(acquired_at)
+    dataset.ContentDate, dataset.ContentTime = dataset.AcquisitionDate, dataset.AcquisitionTime
+    return dataset
+
+
+def _geometry(dataset: Dataset, volume: Volume, k: int) -> None:
+    affine, spacing = volume.grid.affine_lps_mm, volume.grid.spacing_mm
+    directions = affine[:3, :2] / np.array(spacing[:2])
+    dataset.ImageOrientationPatient = [_decimal(x) for x in directions.T.ravel()]
+    dataset.ImagePositionPatient = [_decimal(x) for x in volume.grid.to_lps_mm((0, 0, k))]
+    dataset.PixelSpacing = [_decimal(spacing[1]), _decimal(spacing[0])]  # between rows first
+    dataset.SliceThickness = _decimal(spacing[2])
+    dataset.Columns, dataset.Rows = volume.grid.shape[0], volume.grid.shape[1]
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = "MONOCHROME2"
+    dataset.BitsAllocated = dataset.BitsStored = 16
+    dataset.HighBit = 15
+
+
+def _pixels(dataset: Dataset, values: np.ndarray[Any, Any], *, signed: bool) -> None:
+    limits = np.iinfo(np.int16 if signed else np.uint16)
+    stored = np.clip(np.rint(values), limits.min, limits.max).astype("<i2" if signed else "<u2")
+    dataset.PixelRepresentation = int(signed)
+    dataset.PixelData = np.ascontiguousarray(stored.T).tobytes()  # rows are written one after another
+
+
+def _ct(dataset: Dataset, volume: Volume, k: int) -> None:
+    _require(volume, Unit.HU)
+    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "1", str(CT_INTERCEPT_HU), "HU"
+    dataset.KVP = "120"
+    dataset.AcquisitionNumber = 1
+    _pixels(dataset, volume.values[:, :, k].astype(float) - CT_INTERCEPT_HU, signed=False)
+
+
+def _adc(dataset: Dataset, volume: Volume, k: int) -> None:
+    _require(volume, Unit.MM2_PER_S)
+    dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = f"{ADC_SLOPE_MM2_PER_S:g}", "0", "mm2/s"
+    dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = "EP", "NONE", ""
+    dataset.MRAcquisitionType = "2D"
+    dataset.EchoTime, dataset.EchoTrainLength, dataset.RepetitionTime = "", "", ""
+    _pixels(dataset, volume.values[:, :, k].astype(float) / ADC_SLOPE_MM2_PER_S, signed=False)
+
+
+def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
+    _require(volume, Unit.BQ_PER_ML)
+    values = volume.values[:, :, k].astype(float)
+    slope = float(_decimal(max(float(values.max()), 1.0) / np.iinfo(np.int16).max))
+    dataset.RescaleSlope, dataset.RescaleIntercept = _decimal(slope), "0"
+    dataset.Units = "BQML"
+    dataset.DecayCorrection = header.decay_correction.value if header.decay_correction else "NONE"
+    dataset.CorrectedImage = list(header.corrected_image)
+    dataset.SeriesType = ["STATIC", "IMAGE"]
+    dataset.CountsSource = "EMISSION"
+    dataset.CollimatorType = "NONE"
+    dataset.NumberOfSlices = volume.grid.shape[2]
+    dataset.ImageIndex = k + 1
+    dataset.FrameReferenceTime = _decimal((header.frame_reference_time_s or 0.0) * 1000)
+    dataset.ActualFrameDuration = round((header.frame_duration_s or 0.0) * 1000)
+    if header.decay_factor is not None:
+        dataset.DecayFactor = _decimal(header.decay_factor)
+    if header.radiopharmaceutical is not None:
+        dataset.RadiopharmaceuticalInformationSequence = [_radiopharmaceutical(header.radiopharmaceutical)]
+    _pixels(dataset, values / slope, signed=True)
+
+
+def _radiopharmaceutical(agent: Radiopharmaceutical) -> Dataset:
+    if (
+        agent.nuclide not in NUCLIDE_CODES
+        or agent.administered_at is None
+        or not agent.activity_bq
+        or not agent.half_life_s
+    ):
+        raise UsageError(
+            f"incomplete radiopharmaceutical {agent}", required=f"one of {', '.join(NUCLIDE_CODES)}, complete"
+        )
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = NUCLIDE_CODES[agent.nuclide]
+    item = Dataset()
+    item.Radiopharmaceutical = agent.name or ""
+    item.RadiopharmaceuticalStartTime = time_text(agent.administered_at)
+    item.RadiopharmaceuticalStartDateTime = datetime_text(agent.administered_at)
+    item.RadionuclideTotalDose = _decimal(agent.activity_bq)
+    item.RadionuclideHalfLife = _decimal(agent.half_life_s)
+    item.RadionuclideCodeSequence = [code]
+    return item
+
+
+def _require(volume: Volume, unit: Unit) -> None:
+    if volume.unit is not unit:
+        raise UsageError(f"volume in {volume.unit}", required=unit.value)
+
+
+def _decimal(number: float) -> str:
+    """DICOM DS: at most 16 characters."""
+    for digits in range(15, 0, -1):
+        text = f"{number:.{digits}g}"
+        if len(text) <= 16:
+            return text
+    raise UsageError(f"{number} does not fit a decimal string")

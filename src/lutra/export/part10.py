@@ -1,0 +1,47 @@
+"""What every DICOM file written here has in common."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+from pydicom import Dataset
+from pydicom.dataset import FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+from lutra.export.uids import IMPLEMENTATION
+
+
+def date_text(moment: datetime) -> str:
+    """DICOM DA in the moment's own zone."""
+    return f"{moment:%Y%m%d}"
+
+
+def time_text(moment: datetime) -> str:
+    """DICOM TM in the moment's own zone."""
+    return f"{moment:%H%M%S.%f}"
+
+
+def datetime_text(moment: datetime) -> str:
+    """DICOM DT with its offset from UTC."""
+    return f"{moment:%Y%m%d%H%M%S.%f%z}"
+
+
+def offset_text(moment: datetime) -> str:
+    """DICOM (0008,0201), such as `+0100`."""
+    return f"{moment:%z}"
+
+
+def save(path: Path, dataset: Dataset) -> None:
+    """Write one instance as explicit little endian, under its final name only when complete."""
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(IMPLEMENTATION)
+    meta.ImplementationVersionName = "LUTRA"
+    dataset.file_meta = meta
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".part")
+    dataset.save_as(partial, enforce_file_format=True)
+    partial.rename(path)

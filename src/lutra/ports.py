@@ -21,7 +21,7 @@ from lutra.core.transform import Transform
 from lutra.core.volume import Volume
 
 Settings = FrozenMap[str, float | str | bool]
-"""A plugin's own table of the protocol, `[kinetics.population-tail]` for example."""
+"""A plugin's own table of the protocol, `[kinetics.options.population-tail]` for example."""
 
 
 class Registrar(Protocol):

@@ -201,7 +201,7 @@ def why(
             print_results(ledger.results(), json)
             return
         row = provenance.find_result(ledger, result)
-        links = provenance.chain(ledger, row.receipt)
+        links = provenance.Provenance(ledger).chain(row.receipt)
     if json:
         show.print_json(provenance.as_json(row, links))
     else:

@@ -31,7 +31,7 @@ class TimeActivityCurve:
     region: str
     nuclide: str
     times_s: npt.NDArray[np.float64] = field(converter=float64)
-    activities: tuple[Estimate, ...] = field(converter=tuple)
+    activities: tuple[Estimate, ...]
 
     def __attrs_post_init__(self) -> None:
         if len(self.times_s) != len(self.activities) or not len(self.times_s):

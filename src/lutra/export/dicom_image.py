@@ -55,7 +55,7 @@ def write_image_series(
     Parameters
     ----------
     header
-        Modality CT, PT or MR; series and instance UIDs, times with zone, and for PT the radiopharmaceutical and the decay correction.
+        Modality CT, PT or MR; UIDs, times with zone, and for PT the radiopharmaceutical and the decay correction.
     volume
         HU for CT, Bq/mL for PT, mm2/s for MR (an ADC map). PT is scaled to 16 bits slice by slice.
 

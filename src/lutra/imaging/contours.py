@@ -16,7 +16,8 @@ from lutra.imaging.isolines import outlines
 __all__ = ["Planes", "outlines", "planes_of", "rasterise"]
 
 SCANLINES_PER_VOXEL = 16
-"""Lines a row of voxels is cut into; coverage along a line is exact. Areas then hold to 0.1 % from 1 mL up."""
+"""Lines a row of voxels is cut into; coverage along a line is exact. Balls of 1 mL
+then keep their volume to 0.06 % on 2 mm pixels and to 0.4 % on 4.7 mm pixels."""
 PLANAR_TOLERANCE_MM = 0.1
 """Files round coordinates to 0.01 mm or worse; points of one plane scatter by less than this."""
 ALIGNED_TOLERANCE = 0.1

@@ -14,11 +14,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import evolve, field, frozen
+from attrs import evolve, frozen
 
 from lutra import __version__
 from lutra.core.digest import digest
-from lutra.core.errors import InputError, Undetermined
+from lutra.core.errors import InputError, LutraError, PluginError, StoreError, Undetermined
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.core.receipt import Receipt, StepKey
@@ -62,7 +62,7 @@ class Made:
 class Files:
     """Source files as the input of a step; identified by content, handed over as paths."""
 
-    sources: tuple[Source, ...] = field(converter=tuple)
+    sources: tuple[Source, ...]
 
 
 @frozen
@@ -167,11 +167,11 @@ class Conductor:
     def _compute(self, key: StepKey, function: Callable[..., Outcome[Any]], arguments: dict[str, Any]) -> Receipt:
         try:
             outcome = function(**arguments)
-        except InputError as error:
-            outcome = Outcome(None, (Finding(Severity.ERROR, f"{key.step.split('.')[0]}.refused", str(error)),))
-        except Undetermined as error:
-            finding = Finding(Severity.UNDETERMINED, f"{key.step.split('.')[0]}.undetermined", str(error))
-            outcome = Outcome(None, (finding,))
+        except (StoreError, PluginError):
+            raise  # the study or the installation is broken: no result of this step
+        except LutraError as error:
+            severity = Severity.ERROR if isinstance(error, InputError) else Severity.UNDETERMINED
+            outcome = Outcome(None, (Finding(severity, "pipeline.step-refused", f"{key.step}: {error}"),))
         receipt = Receipt(
             made_by=key,
             output=None if outcome.value is None else self.store.put(outcome.value),

@@ -10,6 +10,7 @@ from lutra.core.errors import UsageError
 from lutra.pipeline.conductor import Conductor
 from lutra.pipeline.study import StudyFolder
 from lutra.pipeline.views import Gatherer
+from lutra.pipeline.why import Provenance
 from lutra.report import write_report
 from lutra.report.model import StudyView
 
@@ -31,7 +32,8 @@ def write_study_report(study: StudyFolder) -> Path:
     protocol = study.protocol
     conductor = Conductor(study.store, study.ledger)
     images: dict[str, bytes] = {}
-    subjects = tuple(Gatherer(conductor, record, images).subject() for record in records)
+    provenance = Provenance(study.ledger)
+    subjects = tuple(Gatherer(conductor, record, provenance, images).subject() for record in records)
     headers = [conductor.value(s.header) for record in records for s in record.series if s.header]
     view = StudyView(
         name=protocol.study.name,

@@ -196,7 +196,7 @@ def _lesions(
             region_digest=s.step.reference,
             region_name=s.region.name,
             volume_ml=s.region.volume_ml,
-            centroid_lps_mm=tuple(float(x) for x in s.region.centroid_lps_mm),
+            centroid_lps_mm=_point(s.region),
             frame_of_reference=s.region.grid.frame_of_reference,
         )
         for s in seen
@@ -363,3 +363,8 @@ def _seed(protocol: Protocol, *parts: str) -> int:
     """Seed of one step: follows from the study's seed and from what the step is about, not from the order of the run."""
     text = "\0".join((str(protocol.study.seed), *parts))
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+
+def _point(region: Region) -> tuple[float, float, float]:
+    x, y, z = (float(mm) for mm in region.centroid_lps_mm)
+    return x, y, z

@@ -85,7 +85,7 @@ WORDS = {
     "total-activity": "Activity in the field of view",
 }
 
-WINDOWS = {
+WINDOWS: dict[Role, tuple[float, float, Scale, str]] = {
     Role.CT: (-60.0, 160.0, "grey", "CT −60 to 160 HU"),
     Role.ADC: (0.0, 3e-3, "grey", "ADC 0 to 3 · 10⁻³ mm²/s"),
     Role.FDG_PET: (0.0, 7.0, "inverted", "SUV 0 to 7"),
@@ -103,10 +103,13 @@ class Gatherer:
         Filled with PNG files by name.
     """
 
-    def __init__(self, conductor: Conductor, record: SubjectRecord, images: dict[str, bytes]) -> None:
+    def __init__(
+        self, conductor: Conductor, record: SubjectRecord, provenance: why.Provenance, images: dict[str, bytes]
+    ) -> None:
         self._conductor = conductor
         self._record = record
         self._images = images
+        self._provenance = provenance
         self._subject = record.subject.subject_id
         self._series = {s.series_uid: s for s in record.series}
         self._timepoints = {t.series_uid: t for t in record.subject.timepoints}
@@ -126,7 +129,6 @@ class Gatherer:
             cycles=tuple(self._cycle(a.cycle) for a in self._record.subject.administrations),
             lesions=lesions,
             findings=self._conductor.findings(self._record.receipts),
-            summary=(),
         )
 
     def _value(self, made: Made) -> SeriesHeader | None:
@@ -209,7 +211,8 @@ class Gatherer:
         volume: Volume = self._conductor.value(series.image)
         extent_mm = max(n * s for n, s in zip(region.fraction.shape, region.grid.spacing_mm, strict=True))
         field_mm = CROP_FIELD_MM if extent_mm < 0.8 * CROP_FIELD_MM else max(CROP_FIELD_LARGE_MM, 1.3 * extent_mm)
-        low, high, scale, text = WINDOWS.get(timepoint.role, (0.0, 0.0, "hot", ""))
+        hot: Scale = "hot"
+        low, high, scale, text = WINDOWS.get(timepoint.role, (0.0, 0.0, hot, ""))
         if timepoint.role is Role.THERAPY_SPECT:
             high = float(volume.values[region.box].max())
             text = f"{high * 1e-3:.0f} kBq/mL at the top"
@@ -292,7 +295,7 @@ class Gatherer:
     def _number(self, result: Result) -> Number:
         estimate: Estimate = result.estimate
         shown = SHOWN.get(estimate.unit, _Shown(estimate.unit.value))
-        links = why.chain(self._conductor.ledger, result.made.receipt)
+        links = self._provenance.chain(result.made.receipt)
         chain = tuple(WhyChainItem(link.receipt.made_by.step, _detail(link)) for link in links if not link.seen_before)
         quantity = result.quantity
         label = WORDS.get(quantity) or quantity.replace("-", " ").replace(".", ", ").capitalize()

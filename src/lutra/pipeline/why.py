@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from attrs import frozen
@@ -63,28 +64,50 @@ def find_result(ledger: Ledger, wanted: str) -> ResultRow:
     raise UsageError(f"no result matches {wanted!r}", do="list them with: lutra why DIR")
 
 
-def chain(ledger: Ledger, receipt_key: str) -> tuple[Link, ...]:
-    """From a result's receipt back to its sources, depth first."""
-    links: list[Link] = []
-    seen: set[str] = set()
+class Provenance:
+    """Who made what, read once from a ledger.
 
-    def walk(receipt: Receipt, argument: str, depth: int) -> None:
-        key = receipt.made_by.key
-        before = key in seen
-        sources: tuple[SourceGroup, ...] = ()
-        if not before:
+    Parameters
+    ----------
+    ledger
+        Its receipts and sources at this moment.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        receipts = ledger.receipts()
+        self._by_key = {receipt.made_by.key: receipt for receipt in receipts}
+        self._by_output: dict[str, Receipt] = {}
+        for receipt in receipts:
+            if receipt.output is not None:
+                self._by_output.setdefault(receipt.output, receipt)
+        self._sources = {source.sha256: source for source in ledger.sources()}
+        self._chains: dict[str, tuple[Link, ...]] = {}
+
+    def chain(self, receipt_key: str) -> tuple[Link, ...]:
+        """Walk from a result's receipt back to its sources, depth first."""
+        if receipt_key not in self._chains:
+            self._chains[receipt_key] = self._walk(receipt_key)
+        return self._chains[receipt_key]
+
+    def _walk(self, receipt_key: str) -> tuple[Link, ...]:
+        links: list[Link] = []
+        seen: set[str] = set()
+
+        def walk(receipt: Receipt, argument: str, depth: int) -> None:
+            key = receipt.made_by.key
+            before = key in seen
             seen.add(key)
-            sources = _groups(ledger.sources_by_digest([d for _, d in _digests(receipt)]))
-        links.append(Link(depth, argument, receipt, sources, before))
-        if before:
-            return
-        for name, made_by in _parents(ledger, receipt):
-            walk(made_by, name, depth + 1)
+            inputs = list(dict.fromkeys(_digests(receipt)))
+            sources = () if before else _groups([self._sources[d] for _, d in inputs if d in self._sources])
+            links.append(Link(depth, argument, receipt, sources, before))
+            if not before:
+                for name, digest in inputs:
+                    if digest in self._by_output:
+                        walk(self._by_output[digest], name, depth + 1)
 
-    first = ledger.receipt(receipt_key)
-    if first is not None:
-        walk(first, "", 0)
-    return tuple(links)
+        if receipt_key in self._by_key:
+            walk(self._by_key[receipt_key], "", 0)
+        return tuple(links)
 
 
 def instances(links: tuple[Link, ...]) -> tuple[SourceGroup, ...]:
@@ -133,13 +156,7 @@ def _digests(receipt: Receipt) -> list[tuple[str, str]]:
     return [(name, d.partition("[")[0]) for name, digests in receipt.made_by.inputs.items() for d in digests if d]
 
 
-def _parents(ledger: Ledger, receipt: Receipt) -> list[tuple[str, Receipt]]:
-    unique = dict.fromkeys(_digests(receipt))
-    found = ((name, ledger.receipt_of_output(digest)) for name, digest in unique)
-    return [(name, made_by) for name, made_by in found if made_by is not None]
-
-
-def _groups(sources: tuple[Source, ...]) -> tuple[SourceGroup, ...]:
+def _groups(sources: Sequence[Source]) -> tuple[SourceGroup, ...]:
     by_series: dict[str, list[Source]] = {}
     for source in sources:
         by_series.setdefault(source.series_uid, []).append(source)

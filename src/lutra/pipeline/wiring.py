@@ -34,7 +34,7 @@ def fit_curve(
     curve: TimeActivityCurve, models: Sequence[tuple[str, KineticsModel]], settings: KineticsSettings, seed: int
 ) -> Outcome[TacFit]:
     """Fit with the first of the protocol's models that the points identify."""
-    return fit_first(curve, models, settings.options, seed)
+    return fit_first(curve, models, settings.options, seed, settings.extrapolated_fraction_flag)
 
 
 def lesion_mass(spect: Measurements, ct: tuple[Measurements, ...], settings: DoseSettings) -> Outcome[Estimate]:

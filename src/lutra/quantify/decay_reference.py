@@ -1,7 +1,7 @@
 """Which instant the activity of a PET or SPECT image is stated for.
 
-DICOM (0054,1102) names it: ADMIN the administration, START the start of the series, NONE each frame's own time. The trap
-is START of a series that was made again later: its series time is then the time of processing, and the scanner's clock must be found
+DICOM (0054,1102) names it: ADMIN the administration, START the start of the series, NONE each frame's own time. The
+trap is START of a series that was made again later: its series time is then the time of processing, and the scanner's clock must be found
 elsewhere. An ADMIN image read as START is wrong by exp(lambda t), 12.8 % for 177Lu at 27.7 h.
 """
 
@@ -146,7 +146,7 @@ def _contradictions(header: SeriesHeader) -> list[Finding]:
                 Finding(
                     Severity.WARNING,
                     "quantify.half-life-deviates",
-                    f"series {header.series_uid}: half-life (0018,1075) {agent.half_life_s:g} s, {agent.nuclide} has {known_s:g} s. "
+                    f"series {header.series_uid}: half-life (0018,1075) {agent.half_life_s:g} s, {agent.nuclide} has {known_s:g}. "
                     "header's is used. To do: check the nuclide set at the scanner",
                 )
             )

@@ -52,4 +52,4 @@ def emission(
     seen = np.maximum(blur(truth, fwhm_mm, spacing_mm), 0)
     reference = float(np.percentile(seen, 99))
     noise: npt.NDArray[Any] = rng.normal(0, relative_noise, seen.shape) * np.sqrt(seen * reference)
-    return np.maximum(seen + noise, 0).astype(np.float32)
+    return np.asarray(np.maximum(seen + noise, 0), np.float32)

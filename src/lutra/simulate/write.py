@@ -218,7 +218,7 @@ class _Writer:
         return np.random.default_rng([self._seed, *name.encode()])
 
     def _truth(self) -> dict[str, Any]:
-        """True values by lesion: what a perfect analysis of these images would find."""
+        """Gather true values by lesion: what a perfect analysis of these images would find."""
         electron_j = nuclide("Lu-177").electron_kev_per_decay or 0.0
         lesions = {}
         for lesion in self._patient.lesions:

@@ -1,0 +1,174 @@
+"""What the pages show, gathered by the conductor: plain values, no images, no ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from attrs import frozen
+
+from lutra.core.estimate import Estimate
+from lutra.core.finding import Finding, Severity
+
+
+@frozen
+class WhyChainItem:
+    """One step from a number back to its images."""
+
+    title: str
+    detail: str
+
+
+@frozen
+class Number:
+    """A computed value as a page shows it.
+
+    Parameters
+    ----------
+    estimate
+        None if it could not be determined; `reason` then says why.
+    unit_shown, factor
+        Symbol on the page, and what the inside unit is multiplied by to give it.
+    key
+        Its path for `lutra why`.
+    """
+
+    quantity: str
+    label: str
+    estimate: Estimate | None
+    unit_shown: str
+    factor: float
+    reason: str
+    key: str
+    chain: tuple[WhyChainItem, ...]
+    receipt: str
+
+
+@frozen
+class SeriesView:
+    """One image series."""
+
+    series_uid: str
+    modality: str
+    role: str
+    label: str
+    description: str
+    acquired_at: datetime | None
+    shape: tuple[int, int, int] | None
+    spacing_mm: tuple[float, float, float] | None
+    unit: str | None
+    decay_referenced_to: datetime | None
+    numbers: tuple[Number, ...]
+    finding_count: int
+
+
+@frozen
+class ObservationView:
+    """A lesion in one image: its numbers and a picture with outlines in fractions of its edges."""
+
+    series_label: str
+    role: str
+    acquired_at: datetime | None
+    numbers: tuple[Number, ...]
+    crop_png: str | None
+    outlines: tuple[tuple[tuple[float, float], ...], ...]
+    window_text: str
+
+    def number(self, quantity: str) -> Number | None:
+        """One of its numbers, by quantity."""
+        return next((n for n in self.numbers if n.quantity == quantity), None)
+
+
+@frozen
+class CurveView:
+    """Activity of a lesion in one cycle. Times in h, activities in MBq; `band` is (time, best, low, high)."""
+
+    cycle: int
+    model: str
+    identifiable: bool
+    times_h: tuple[float, ...]
+    activity_mbq: tuple[float, ...]
+    measured: tuple[tuple[float, float, float | None], ...]
+    band: tuple[tuple[float, float, float, float], ...]
+    numbers: tuple[Number, ...]
+
+
+@frozen
+class DoseView:
+    """Absorbed dose of a lesion in one cycle by one engine; `dvh` is (Gy, share of the volume)."""
+
+    cycle: int
+    engine: str
+    number: Number
+    dvh: tuple[tuple[float, float], ...]
+
+
+@frozen
+class ResponseView:
+    """Size of a lesion at a follow-up against its baseline."""
+
+    label: str
+    change: float
+    category: str
+    rule: str
+    current_mm: float
+    baseline_mm: float
+
+
+@frozen
+class LesionView:
+    """One lesion through all images."""
+
+    lesion_id: str
+    name: str
+    observations: tuple[ObservationView, ...]
+    curves: tuple[CurveView, ...]
+    doses: tuple[DoseView, ...]
+    responses: tuple[ResponseView, ...]
+
+
+@frozen
+class CycleView:
+    """One infusion and its scans, each a label and hours after the start."""
+
+    cycle: int
+    started_at: datetime
+    activity_mbq: float | None
+    nuclide: str
+    scans: tuple[tuple[str, float], ...]
+
+
+@frozen
+class SubjectView:
+    """One subject."""
+
+    subject_id: str
+    slug: str
+    sex: str | None
+    weight_kg: float | None
+    series: tuple[SeriesView, ...]
+    cycles: tuple[CycleView, ...]
+    lesions: tuple[LesionView, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def open_findings(self) -> tuple[Finding, ...]:
+        """Findings that need a person, gravest first."""
+        order = list(Severity)
+        doubts = [f for f in self.findings if f.severity is not Severity.INFO]
+        return tuple(sorted(doubts, key=lambda f: -order.index(f.severity)))
+
+
+@frozen
+class StudyView:
+    """The whole study."""
+
+    name: str
+    title: str
+    protocol_name: str
+    protocol_digest: str
+    time_zone: str
+    program: str
+    made_at: str
+    subjects: tuple[SubjectView, ...]
+    findings: tuple[Finding, ...]
+    simulated: bool

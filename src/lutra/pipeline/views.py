@@ -14,7 +14,7 @@ from lutra.core.response import ResponseAssessment
 from lutra.core.study import Role, SeriesHeader, Timepoint
 from lutra.core.units import HOUR_S
 from lutra.core.volume import Volume
-from lutra.imaging.render import crop_png, outline_in_crop
+from lutra.imaging.render import Scale, crop_png, outline_in_crop
 from lutra.pipeline import why
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
@@ -206,7 +206,7 @@ class Gatherer:
     ) -> tuple[str | None, tuple[tuple[tuple[float, float], ...], ...], str]:
         series = self._series[observation.series_uid]
         region = self._region(observation)
-        if not series.image or region is None:
+        if not series.image:
             return None, (), ""
         volume: Volume = self._conductor.value(series.image)
         extent_mm = max(n * s for n, s in zip(region.fraction.shape, region.grid.spacing_mm, strict=True))
@@ -214,7 +214,7 @@ class Gatherer:
         hot: Scale = "hot"
         low, high, scale, text = WINDOWS.get(timepoint.role, (0.0, 0.0, hot, ""))
         if timepoint.role is Role.THERAPY_SPECT:
-            high = float(volume.values[region.box].max())
+            high = self._spect_top(lesion, timepoint.cycle)
             text = f"{high * 1e-3:.0f} kBq/mL at the top"
         if timepoint.role is Role.OTHER_MR:
             return None, (), ""
@@ -226,7 +226,17 @@ class Gatherer:
         )
         return name, outlines, f"{text}, field {field_mm:.0f} mm"
 
-    def _region(self, observation: ObservationRecord) -> Region | None:
+    def _spect_top(self, lesion: LesionRecord, cycle: int | None) -> float:
+        """Highest concentration of a lesion in a cycle: one window for all its scans. [Bq/mL]"""
+        tops = []
+        for observation in lesion.observations:
+            timepoint, series = self._timepoints[observation.series_uid], self._series[observation.series_uid]
+            if timepoint.role is Role.THERAPY_SPECT and timepoint.cycle == cycle and series.image:
+                volume: Volume = self._conductor.value(series.image)
+                tops.append(float(volume.values[self._region(observation).box].max()))
+        return max(tops)
+
+    def _region(self, observation: ObservationRecord) -> Region:
         output, _, index = observation.region.rstrip("]").partition("[")
         regions: tuple[Region, ...] = self._conductor.store.get(output)
         return regions[int(index)]

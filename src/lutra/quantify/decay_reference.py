@@ -1,8 +1,8 @@
 """Which instant the activity of a PET or SPECT image is stated for.
 
 DICOM (0054,1102) names it: ADMIN the administration, START the start of the series, NONE each frame's own time. The
-trap is START of a series that was made again later: its series time is then the time of processing, and the scanner's clock must be found
-elsewhere. An ADMIN image read as START is wrong by exp(lambda t), 12.8 % for 177Lu at 27.7 h.
+trap is START of a series that was made again later: its series time is then the time of processing, and the scanner's clock
+must be found elsewhere. An ADMIN image read as START is wrong by exp(lambda t), 12.8 % for 177Lu at 27.7 h.
 """
 
 from __future__ import annotations

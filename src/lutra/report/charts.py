@@ -14,6 +14,7 @@ from lutra.report.numbers import write
 HEIGHT = 196
 TOP, BOTTOM = 16, 160
 CURVE_END_H = 200.0
+CURVE_TICKS_H = (0, 24, 72, 120, 168)
 
 
 @frozen
@@ -37,7 +38,7 @@ class _Axis:
     def grid(self) -> str:
         parts = []
         decimals = 0 if self.top >= 4 and self.top % 4 == 0 else (1 if self.top >= 1 else 2)
-        for n in range(5):  # noqa: PERF401  (two marks per line of the grid)
+        for n in range(5):
             value = self.top * n / 4
             y = self.y(value)
             parts.append(f'<line class="gl" x1="0" x2="100%" y1="{y:.1f}" y2="{y:.1f}"/>')
@@ -62,17 +63,19 @@ def activity_chart(lesion: LesionView) -> Chart:
     axis = _Axis(top)
     end_h = max(CURVE_END_H, *(t for c in curves for t in c.times_h))
     parts = [axis.grid()]
-    for hours in (0, 24, 72, 120, 168):
-        parts.append(
-            f'<text class="mute" x="{100 * hours / end_h:.2f}%" y="{BOTTOM + 18}" text-anchor="middle">{hours} h</text>'
-        )
+    parts += [
+        f'<text class="mute" x="{100 * hours / end_h:.2f}%" y="{BOTTOM + 18}" text-anchor="middle">{hours} h</text>'
+        for hours in CURVE_TICKS_H
+    ]
     for n, curve in enumerate(curves):
-        parts.append(_curve(curve, axis, end_h, last=n == len(curves) - 1))
+        parts.append(_curve(curve, axis, end_h, later=len(curves) - 1 - n))
     sentence = f"Activity in {lesion.lesion_id} over time for {len(curves)} cycle{'s' if len(curves) > 1 else ''}"
     return _chart(parts, sentence)
 
 
-def _curve(curve: CurveView, axis: _Axis, end_h: float, *, last: bool) -> str:
+def _curve(curve: CurveView, axis: _Axis, end_h: float, *, later: int) -> str:
+    """Draw one curve; `later` is how many cycles follow, which lifts its label clear of theirs."""
+    last = later == 0
     hue = "k-dose" if last else "k-mute"
     inside = [b for b in curve.band if b[0] <= end_h]
     x = [1000 * t / end_h for t, *_ in inside]
@@ -97,7 +100,7 @@ def _curve(curve: CurveView, axis: _Axis, end_h: float, *, last: bool) -> str:
     if inside:
         style = "fk k-dose" if last else "mute"
         parts.append(
-            f'<text class="{style}" x="100%" y="{axis.y(inside[-1][1]):.1f}" dx="6" dy="4">cycle {curve.cycle}</text>'
+            f'<text class="{style}" x="100%" y="{axis.y(inside[-1][1]):.1f}" dx="6" dy="{4 - 14 * later}">cycle {curve.cycle}</text>'
         )
     return "".join(parts)
 
@@ -119,7 +122,7 @@ def dose_chart(lesion: LesionView) -> Chart:
             if d.cycle != cycle:
                 continue
             rank = engines.index(d.engine)
-            px = middle + (rank - (len(engines) - 1) / 2) * 44 / len(cycles) / max(len(engines), 1)
+            px = middle + (rank - (len(engines) - 1) / 2) * 12 / len(cycles)
             interval = e.interval()
             if interval:
                 bar = f'y1="{axis.y(interval[0]):.1f}" y2="{axis.y(interval[1]):.1f}"'
@@ -128,7 +131,9 @@ def dose_chart(lesion: LesionView) -> Chart:
             y = axis.y(e.value)
             tip = f"cycle {cycle}, {d.engine}: {e.value:.3g} Gy"
             parts.append(f'<circle class="{shape} k-dose" cx="{px:.2f}%" cy="{y:.1f}" r="4.5" data-tip="{tip}"/>')
-            parts.append(f'<text class="halo" x="{px:.2f}%" y="{y:.1f}" dx="9" dy="4">{e.value:.3g} {d.engine}</text>')
+            side = 'dx="-9" text-anchor="end"' if rank == 0 and len(engines) > 1 else 'dx="9"'
+            label = f"{e.value:.3g} {d.engine}"
+            parts.append(f'<text class="halo" x="{px:.2f}%" y="{y:.1f}" {side} dy="4">{label}</text>')
     return _chart(parts, f"Absorbed dose of {lesion.lesion_id} by cycle and method", "l2 r2")
 
 

@@ -76,7 +76,9 @@ def test_integral_is_sum_times_voxel_volume() -> None:
 
 
 def test_region_counts_partial_voxels() -> None:
-    region = Region("x", RegionKind.LESION, grid(), (1, 1, 1), np.array([[[1.0, 0.5]]]), None, RegionOrigin.DRAWN, "test")
+    region = Region(
+        "x", RegionKind.LESION, grid(), (1, 1, 1), np.array([[[1.0, 0.5]]]), None, RegionOrigin.DRAWN, "test"
+    )
     assert region.volume_ml == pytest.approx(1.5 * 0.024)
     assert region.centroid_lps_mm == pytest.approx(grid().to_lps_mm((1, 1, 1 + 1 / 3)))
 

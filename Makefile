@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= lutra-demo
 
-.PHONY: demo test lint types contracts check bench lock clean
+.PHONY: demo test lint types contracts check lock clean
 
 demo: $(VENV)/ready
 	@rm -rf $(DEMO)
@@ -15,8 +15,8 @@ test: $(VENV)/ready
 	$(BIN)/python -m pytest
 
 lint: $(VENV)/ready
-	$(BIN)/ruff check src tests bench
-	$(BIN)/ruff format --check src tests bench
+	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests
 
 types: $(VENV)/ready
 	$(BIN)/mypy
@@ -25,9 +25,6 @@ contracts: $(VENV)/ready
 	$(BIN)/lint-imports
 
 check: test lint types contracts
-
-bench: $(VENV)/ready
-	$(BIN)/python -m bench.run
 
 # The lock holds hashes and no addresses; the project itself is installed from this folder.
 $(VENV)/ready: requirements.lock pyproject.toml

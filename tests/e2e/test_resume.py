@@ -87,7 +87,7 @@ def test_a_changed_source_file_stops_the_run_and_loses_nothing(demo: Path, tmp_p
     study.add([copy])
     study.run()
     before = records(tmp_path / "study")
-    victim = sorted(copy.glob("*.dcm"))[0]
+    victim = min(copy.glob("*.dcm"))
     victim.write_bytes(victim.read_bytes()[:-2] + b"\x01\x02")
     ran = lutra("run", tmp_path / "study")
     assert ran.code == 1

@@ -99,9 +99,8 @@ def _curve(curve: CurveView, axis: _Axis, end_h: float, *, later: int) -> str:
         )
     if inside:
         style = "fk k-dose" if last else "mute"
-        parts.append(
-            f'<text class="{style}" x="100%" y="{axis.y(inside[-1][1]):.1f}" dx="6" dy="{4 - 14 * later}">cycle {curve.cycle}</text>'
-        )
+        place = f'x="100%" y="{axis.y(inside[-1][1]):.1f}" dx="6" dy="{4 - 14 * later}"'
+        parts.append(f'<text class="{style}" {place}>cycle {curve.cycle}</text>')
     return "".join(parts)
 
 

@@ -12,7 +12,7 @@ from pydicom import Dataset
 from pydicom.uid import CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
 
 from lutra.core.errors import UsageError
-from lutra.core.study import Radiopharmaceutical, SeriesHeader
+from lutra.core.study import DecayCorrection, Radiopharmaceutical, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.export.part10 import date_text, datetime_text, offset_text, save, time_text
@@ -22,9 +22,9 @@ STORAGE = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTom
 NUCLIDE_CODES = {
     "F-18": ("C-111A1", "SRT", "^18^Fluorine"),
     "Ga-68": ("C-131A3", "SRT", "^68^Gallium"),
-    "Lu-177": ("C-101ED", "99SDM", "177 Lutetium"),
+    "Lu-177": ("C-101ED", "SRT", "177 Lutetium"),
 }
-"""Code, scheme and meaning per nuclide: DICOM CID 4020; CID 4020 has no 177Lu, so the code cameras write is used."""
+"""Code, scheme and meaning per nuclide: DICOM PS3.16 CID 4020, and CID 18 for 177Lu, with the meaning cameras write."""
 
 CT_INTERCEPT_HU = -1024
 ADC_SLOPE_MM2_PER_S = 1e-6
@@ -57,7 +57,8 @@ def write_image_series(
     header
         Modality CT, PT or MR; UIDs, times with zone, and for PT the radiopharmaceutical and the decay correction.
     volume
-        HU for CT, Bq/mL for PT, mm2/s for MR (an ADC map). PT is scaled to 16 bits slice by slice.
+        HU for CT, Bq/mL for PT, mm2/s for MR (an ADC map, 1e-6 mm2/s per step). PT is scaled to 16 bits slice by slice; CT
+        below -1024 HU and negative ADC cannot be stored and are cut off, as on a scanner.
 
     Returns
     -------
@@ -67,16 +68,12 @@ def write_image_series(
     Raises
     ------
     UsageError
-        If the header lacks what the modality needs.
+        If the header lacks what the modality needs, does not belong to the volume, or a voxel is not a finite number.
     """
-    if header.modality not in STORAGE or header.acquired_at is None or len(header.instances) != volume.grid.shape[2]:
-        raise UsageError(
-            f"cannot write modality {header.modality} with {len(header.instances)} instances",
-            required="CT, PT or MR with an acquisition time and one instance UID per slice",
-        )
+    acquired_at = _require_complete(header, volume)
     paths = []
     for k, uid in enumerate(header.instances):
-        slice_ = _common(header, patient, study_started_at, header.acquired_at)
+        slice_ = _common(header, patient, study_started_at, acquired_at)
         slice_.SOPInstanceUID = uid
         slice_.InstanceNumber = k + 1
         _geometry(slice_, volume, k)
@@ -105,6 +102,34 @@ def patient_module(dataset: Dataset, patient: PatientIdentity) -> None:
     dataset.DeidentificationMethod = "Simulated: no person"
 
 
+def _require_complete(header: SeriesHeader, volume: Volume) -> datetime:
+    """Return the acquisition time of a header from which every required attribute can be written."""
+    where = f"series {header.series_uid}"
+    if header.modality not in STORAGE or header.acquired_at is None or len(header.instances) != volume.grid.shape[2]:
+        raise UsageError(
+            f"cannot write modality {header.modality} with {len(header.instances)} instances",
+            where=where,
+            required="CT, PT or MR with an acquisition time and one instance UID per slice",
+        )
+    if header.frame_of_reference != volume.grid.frame_of_reference:
+        raise UsageError("header and volume are in two frames of reference", where=where)
+    if not np.isfinite(volume.values).all():
+        raise UsageError("a voxel is not a finite number", where=where, required="numbers that 16 bits can stand for")
+    if header.modality == "PT":
+        corrected = header.decay_correction not in {None, DecayCorrection.NONE}
+        needed = {
+            "decay_correction": header.decay_correction,
+            "frame_reference_time_s": header.frame_reference_time_s,
+            "frame_duration_s": header.frame_duration_s,
+            "radiopharmaceutical": header.radiopharmaceutical,
+            "decay_factor": header.decay_factor if corrected else 1.0,
+        }
+        missing = [name for name, value in needed.items() if value is None]
+        if missing:
+            raise UsageError(f"the header has no {', '.join(missing)}", where=where, required="all of them for PT")
+    return header.acquired_at
+
+
 def _common(
     header: SeriesHeader, patient: PatientIdentity, study_started_at: datetime, acquired_at: datetime
 ) -> Dataset:
@@ -121,6 +146,7 @@ def _common(
     dataset.ManufacturerModelName = header.model
     dataset.SeriesDescription = header.description
     dataset.SeriesNumber = 1
+    dataset.Laterality = ""
     dataset.StudyID = ""
     dataset.AccessionNumber = ""
     dataset.ReferringPhysicianName = ""
@@ -176,22 +202,26 @@ def _adc(dataset: Dataset, volume: Volume, k: int) -> None:
 def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
     _require(volume, Unit.BQ_PER_ML)
     values = volume.values[:, :, k].astype(float)
-    slope = float(_decimal(max(float(values.max()), 1.0) / np.iinfo(np.int16).max))
+    # The stored text is what a reader multiplies with, so the pixels are divided by exactly that.
+    slope = float(_decimal(max(float(np.abs(values).max()), 1.0) / np.iinfo(np.int16).max))
     dataset.RescaleSlope, dataset.RescaleIntercept = _decimal(slope), "0"
     dataset.Units = "BQML"
-    dataset.DecayCorrection = header.decay_correction.value if header.decay_correction else "NONE"
+    assert header.decay_correction is not None and header.radiopharmaceutical is not None  # noqa: S101, PT018  (required)
+    assert header.frame_reference_time_s is not None and header.frame_duration_s is not None  # noqa: S101, PT018  (required)
+    dataset.DecayCorrection = header.decay_correction.value
     dataset.CorrectedImage = list(header.corrected_image)
     dataset.SeriesType = ["STATIC", "IMAGE"]
     dataset.CountsSource = "EMISSION"
     dataset.CollimatorType = "NONE"
     dataset.NumberOfSlices = volume.grid.shape[2]
     dataset.ImageIndex = k + 1
-    dataset.FrameReferenceTime = _decimal((header.frame_reference_time_s or 0.0) * 1000)
-    dataset.ActualFrameDuration = round((header.frame_duration_s or 0.0) * 1000)
+    dataset.FrameReferenceTime = _decimal(header.frame_reference_time_s * 1000)
+    dataset.ActualFrameDuration = round(header.frame_duration_s * 1000)
     if header.decay_factor is not None:
         dataset.DecayFactor = _decimal(header.decay_factor)
-    if header.radiopharmaceutical is not None:
-        dataset.RadiopharmaceuticalInformationSequence = [_radiopharmaceutical(header.radiopharmaceutical)]
+    dataset.RadiopharmaceuticalInformationSequence = [_radiopharmaceutical(header.radiopharmaceutical)]
+    dataset.PatientOrientationCodeSequence = []
+    dataset.PatientGantryRelationshipCodeSequence = []
     _pixels(dataset, values / slope, signed=True)
 
 

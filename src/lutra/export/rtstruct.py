@@ -46,6 +46,7 @@ def write_rtstruct(
     file.StudyInstanceUID = drawn_on.study_uid
     file.SeriesInstanceUID = series_uid
     file.SeriesNumber = 2
+    file.FrameOfReferenceUID, file.PositionReferenceIndicator = drawn_on.frame_of_reference, ""
     file.StudyID = file.AccessionNumber = file.ReferringPhysicianName = file.OperatorsName = ""
     file.Manufacturer = drawn_on.manufacturer
     patient_module(file, patient)

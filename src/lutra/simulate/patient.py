@@ -12,6 +12,8 @@ from lutra.simulate.anatomy import Ellipsoid
 
 UPTAKE_HALF_TIME_H = 1.2
 """Time in which tissue takes up half of what it will hold."""
+LESION_HU, LESION_DENSITY_G_PER_ML = 45.0, 1.04
+"""CT number of every lesion and the density that belongs to it: soft tissue, a little denser than the 1.03 g/mL of ICRU 44."""
 
 
 @frozen
@@ -92,13 +94,14 @@ def digital_patient(seed: int) -> DigitalPatient:
         "spleen": Tissue(around(600e3), around(67), 1.9, 20.0, 0.85e-3),
     }
     kidney = Tissue(around(650e3), around(51), 2.5, 15.0, 1.94e-3)
-    tissues |= {"left kidney": kidney, "right kidney": kidney}
+    lung = Tissue(4e3, 45.0, 0.5, 0.4, 0.0)  # no ADC: echo-planar images have no signal in air
+    tissues |= {"left kidney": kidney, "right kidney": kidney, "left lung": lung, "right lung": lung}
 
     def lesion(
         name: str, centre: tuple[float, ...], axes: tuple[float, ...], tissue: Tissue, growth: float
     ) -> DigitalLesion:
         size = around(1.0, 0.03)
-        shape = Ellipsoid(name, centre, np.multiply(axes, size), 45)
+        shape = Ellipsoid(name, centre, np.multiply(axes, size), LESION_HU)
         return DigitalLesion(shape, tissue, growth, around(0.9, 0.03))
 
     lesions = (

@@ -15,14 +15,15 @@ from attrs import evolve, frozen
 from lutra.core.grid import Grid
 from lutra.core.region import ContourSet
 from lutra.core.study import DecayCorrection, Radiopharmaceutical, SeriesHeader
-from lutra.core.units import Unit
+from lutra.core.time import seconds_between
+from lutra.core.units import HOUR_S, Unit
 from lutra.core.volume import Volume
 from lutra.export import PatientIdentity, stable_uid, write_image_series, write_rtstruct
 from lutra.export.dicom_image import STORAGE
 from lutra.physics.decay import decay_factor
 from lutra.reference.nuclides import nuclide
 from lutra.simulate.anatomy import BODY, ORGANS, Ellipsoid, paint
-from lutra.simulate.patient import DigitalLesion, DigitalPatient, Tissue, digital_patient
+from lutra.simulate.patient import LESION_DENSITY_G_PER_ML, DigitalLesion, DigitalPatient, Tissue, digital_patient
 from lutra.simulate.scanner import blur, emission
 
 ZONE = ZoneInfo("Europe/Brussels")
@@ -32,6 +33,9 @@ THERAPY_BQ, FDG_BQ, SSTR_BQ = 7.4e9, 250e6, 150e6
 SCAN_HOURS = (4.0, 24.0, 72.0, 168.0)
 CYCLES = (datetime(2026, 1, 12, 9, 5, tzinfo=ZONE), datetime(2026, 4, 7, 9, 20, tzinfo=ZONE))
 """Twelve weeks apart, the second after the change to summer time."""
+SCAN_DELAY = timedelta(minutes=13)
+"""How much later than planned every SPECT starts."""
+ORGANS_DRAWN = {"liver", "spleen", "left kidney", "right kidney"}
 KEV_J = 1.602176634e-16
 
 FIELD_MM = ((-176.0, 176.0), (-116.0, 116.0), (-118.0, 130.0))
@@ -100,8 +104,8 @@ class _Writer:
         correction = DecayCorrection.ADMIN if number == 1 else DecayCorrection.START
         agent = Radiopharmaceutical("Lu-177", "177Lu-octreotate", THERAPY_BQ, started_at, half_life_s)
         for hours in SCAN_HOURS:
-            acquired_at = started_at + timedelta(hours=hours, minutes=13)
-            since_s = (acquired_at - started_at).total_seconds()
+            acquired_at = _scan_at(started_at, hours)
+            since_s = seconds_between(started_at, acquired_at)
             values = {name: t.concentration_bq_per_ml(since_s) for name, t in self._tissues(number).items()}
             name = f"{session}-spect-{hours:.0f}h"
             truth = paint(grid, values, (BODY, *ORGANS, *shapes), 0)
@@ -122,7 +126,7 @@ class _Writer:
         header = self._header(name, "CT", description, session, grid, at)
         self._image(name, header, volume)
         if draw:
-            organs = tuple(o for o in ORGANS if o.name != "spine")
+            organs = tuple(o for o in ORGANS if o.name in ORGANS_DRAWN)
             self._contours(f"{name}-rtstruct", header, (*lesions, *organs))
 
     def _pet(
@@ -178,7 +182,9 @@ class _Writer:
             description=description,
             manufacturer=MANUFACTURER,
             model="glasshouse",
-            image_type=("DERIVED", "PRIMARY", "ADC") if modality == "MR" else ("ORIGINAL", "PRIMARY", "AXIAL"),
+            image_type=("DERIVED", "PRIMARY", "DIFFUSION MAP", "ADC")
+            if modality == "MR"
+            else ("ORIGINAL", "PRIMARY", "AXIAL"),
             frame_of_reference=grid.frame_of_reference,
             instances=tuple(stable_uid(self._root, name, str(k)) for k in slices),
             grid=grid,
@@ -223,14 +229,16 @@ class _Writer:
         lesions = {}
         for lesion in self._patient.lesions:
             cycles = {}
-            for n in range(1, len(CYCLES) + 1):
+            for n, started_at in enumerate(CYCLES, start=1):
                 tissue = _in_cycle(lesion, n)
-                density_g_per_ml = 1.04
                 integral = tissue.integral_bq_s_per_ml()
+                since_s = [seconds_between(started_at, _scan_at(started_at, hours)) for hours in SCAN_HOURS]
                 cycles[f"cycle-{n}"] = {
                     "time_integrated_activity_bq_s": integral * lesion.shape.volume_ml,
-                    "absorbed_dose_electrons_gy": integral * electron_j * KEV_J / (density_g_per_ml * 1e-3),
+                    "absorbed_dose_electrons_gy": integral * electron_j * KEV_J / (LESION_DENSITY_G_PER_ML * 1e-3),
                     "effective_half_life_h": tissue.half_life_h,
+                    "scans_since_administration_h": [t / HOUR_S for t in since_s],
+                    "activity_bq": [tissue.concentration_bq_per_ml(t) * lesion.shape.volume_ml for t in since_s],
                 }
             lesions[lesion.shape.name] = {
                 "volume_ml": lesion.shape.volume_ml,
@@ -242,6 +250,10 @@ class _Writer:
                 **cycles,
             }
         return {"seed": self._seed, "spect_fwhm_mm": SPECT_FWHM_MM, "lesions": lesions}
+
+
+def _scan_at(started_at: datetime, hours: float) -> datetime:
+    return started_at + timedelta(hours=hours) + SCAN_DELAY
 
 
 def _in_cycle(lesion: DigitalLesion, cycle: int) -> Tissue:

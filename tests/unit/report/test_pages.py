@@ -1,0 +1,63 @@
+"""Pages: hostile text stays text, what is missing is said, and the drawer's data cannot end their script."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lutra.core.estimate import Estimate, Unit
+from lutra.core.finding import Finding, Severity
+from lutra.core.frozen import FrozenMap
+from lutra.report import write_report
+from lutra.report.model import CycleView, DoseView, LesionView, Number, SeriesView, StudyView, SubjectView, WhyChainItem
+
+EVIL = "</script><script>alert(1)</script>"
+AT = datetime(2026, 1, 12, 9, 0, tzinfo=UTC)
+
+
+def number(estimate: Estimate | None) -> Number:
+    return Number(
+        "absorbed-dose", "Absorbed dose", estimate, "Gy", 1.0, "no mass", EVIL, (WhyChainItem(EVIL, EVIL),), "abc"
+    )
+
+
+def study(*subjects: SubjectView) -> StudyView:
+    return StudyView("S", EVIL, "P", "d" * 64, "Europe/Brussels", "Lutra", "now", subjects, (), simulated=False)
+
+
+def subject(*lesions: LesionView, findings: tuple[Finding, ...] = ()) -> SubjectView:
+    series = SeriesView("1.2", "PT", "therapy-spect", EVIL, EVIL, AT, (1, 2, 3), (1, 1, 1), None, None, (), 1)
+    cycle = CycleView(1, AT, None, "Lu-177", ())
+    return SubjectView(EVIL, "evil", None, None, (series,), (cycle,), lesions, findings)
+
+
+def test_hostile_names_stay_text_everywhere(tmp_path: Path) -> None:
+    dose = DoseView(1, "sphere", number(Estimate(3, Unit.GY, FrozenMap({EVIL: 1.0}))), ())
+    lesion = LesionView("L01", EVIL, (), (), (dose, DoseView(1, "local", number(None), ())), ())
+    finding = Finding(Severity.WARNING, "x.y", EVIL)
+    write_report(study(subject(lesion, findings=(finding,))), {}, tmp_path / "report")
+    for page in (tmp_path / "report").rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        assert "<script>alert" not in text
+        assert text.count("<script") == 2  # the data and the module
+        data = re.search(r'id="why-data">(.*?)</script>', text, re.DOTALL)
+        assert data is not None
+        assert "<" not in "".join(str(v) for v in json.loads(data[1].strip()).values())
+
+
+def test_what_is_missing_is_said(tmp_path: Path) -> None:
+    lesion = LesionView("L01", "x", (), (), (DoseView(1, "local", number(None), ()),), ())
+    write_report(study(subject(lesion)), {}, tmp_path / "report")
+    page = (tmp_path / "report" / "subjects" / "evil.html").read_text(encoding="utf-8")
+    assert "Absorbed dose cannot be determined" in page
+    assert "is-undet" in page
+    assert "activity unknown" in page
+
+
+def test_a_new_report_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> None:
+    write_report(study(subject()), {"a.png": b"1"}, tmp_path / "report")
+    write_report(study(subject()), {"b.png": b"2"}, tmp_path / "report")
+    assert [p.name for p in (tmp_path / "report" / "images").iterdir()] == ["b.png"]
+    assert [p.name for p in tmp_path.iterdir()] == ["report"]

@@ -26,6 +26,13 @@ NUCLIDE_CODES = {
 }
 """Code, scheme and meaning per nuclide: DICOM PS3.16 CID 4020, and CID 18 for 177Lu, with the meaning cameras write."""
 
+RECUMBENT, SUPINE, HEAD_FIRST = (
+    ("102538003", "SCT", "recumbent"),
+    ("40199007", "SCT", "supine"),
+    ("102540008", "SCT", "headfirst"),
+)
+"""PS3.16 CID 19, 20 and 21; what Patient Position HFS says, which PT images must not carry beside these."""
+
 CT_INTERCEPT_HU = -1024
 ADC_SLOPE_MM2_PER_S = 1e-6
 
@@ -150,7 +157,6 @@ def _common(
     dataset.StudyID = ""
     dataset.AccessionNumber = ""
     dataset.ReferringPhysicianName = ""
-    dataset.PatientPosition = "HFS"
     patient_module(dataset, patient)
     dataset.TimezoneOffsetFromUTC = offset_text(acquired_at)
     dataset.StudyDate, dataset.StudyTime = date_text(study_started_at), time_text(study_started_at)
@@ -185,6 +191,7 @@ def _pixels(dataset: Dataset, values: np.ndarray[Any, Any], *, signed: bool) -> 
 def _ct(dataset: Dataset, volume: Volume, k: int) -> None:
     _require(volume, Unit.HU)
     dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "1", str(CT_INTERCEPT_HU), "HU"
+    dataset.PatientPosition = "HFS"
     dataset.KVP = "120"
     dataset.AcquisitionNumber = 1
     _pixels(dataset, volume.values[:, :, k].astype(float) - CT_INTERCEPT_HU, signed=False)
@@ -195,6 +202,7 @@ def _adc(dataset: Dataset, volume: Volume, k: int) -> None:
     dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = f"{ADC_SLOPE_MM2_PER_S:g}", "0", "mm2/s"
     dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = "EP", "NONE", ""
     dataset.MRAcquisitionType = "2D"
+    dataset.PatientPosition = "HFS"
     dataset.EchoTime, dataset.EchoTrainLength, dataset.RepetitionTime = "", "", ""
     _pixels(dataset, volume.values[:, :, k].astype(float) / ADC_SLOPE_MM2_PER_S, signed=False)
 
@@ -220,8 +228,10 @@ def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
     if header.decay_factor is not None:
         dataset.DecayFactor = _decimal(header.decay_factor)
     dataset.RadiopharmaceuticalInformationSequence = [_radiopharmaceutical(header.radiopharmaceutical)]
-    dataset.PatientOrientationCodeSequence = []
-    dataset.PatientGantryRelationshipCodeSequence = []
+    lying = _code(*RECUMBENT)
+    lying.PatientOrientationModifierCodeSequence = [_code(*SUPINE)]
+    dataset.PatientOrientationCodeSequence = [lying]
+    dataset.PatientGantryRelationshipCodeSequence = [_code(*HEAD_FIRST)]
     _pixels(dataset, values / slope, signed=True)
 
 
@@ -235,16 +245,20 @@ def _radiopharmaceutical(agent: Radiopharmaceutical) -> Dataset:
         raise UsageError(
             f"incomplete radiopharmaceutical {agent}", required=f"one of {', '.join(NUCLIDE_CODES)}, complete"
         )
-    code = Dataset()
-    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = NUCLIDE_CODES[agent.nuclide]
     item = Dataset()
     item.Radiopharmaceutical = agent.name or ""
     item.RadiopharmaceuticalStartTime = time_text(agent.administered_at)
     item.RadiopharmaceuticalStartDateTime = datetime_text(agent.administered_at)
     item.RadionuclideTotalDose = _decimal(agent.activity_bq)
     item.RadionuclideHalfLife = _decimal(agent.half_life_s)
-    item.RadionuclideCodeSequence = [code]
+    item.RadionuclideCodeSequence = [_code(*NUCLIDE_CODES[agent.nuclide])]
     return item
+
+
+def _code(value: str, scheme: str, meaning: str) -> Dataset:
+    code = Dataset()
+    code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
+    return code
 
 
 def _require(volume: Volume, unit: Unit) -> None:

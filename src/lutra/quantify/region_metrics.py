@@ -69,7 +69,7 @@ def measure(
         case Unit.BQ_PER_ML:
             values |= _activity(mean, size, region_id, settings, findings)
         case Unit.SUV_BW:
-            inside = voxels[weights >= min(INSIDE, weights.max())]
+            inside = voxels[weights >= min(INSIDE, float(weights.max()))]
             values["suv_max"] = Estimate(float(inside.max()), Unit.SUV_BW, noise)
             values["suv_mean"] = Estimate(mean, Unit.SUV_BW, FrozenMap({**noise, f"volume: {region_id}": None}))
             values["suv_peak"] = Estimate(_suv_peak(volume, region), Unit.SUV_BW, noise)
@@ -173,7 +173,7 @@ def _suv_peak(volume: Volume, region: Region) -> float:
     offset = np.array(region.start_ijk) - start
     inner = tuple(slice(o, o + n) for o, n in zip(offset, region.fraction.shape, strict=True))
     means = (total / share)[inner]
-    return float(means[region.fraction >= min(INSIDE, region.fraction.max())].max())
+    return float(means[region.fraction >= min(INSIDE, float(region.fraction.max()))].max())
 
 
 def _sphere_kernel(spacing_mm: tuple[float, float, float]) -> npt.NDArray[np.float64]:
@@ -183,5 +183,8 @@ def _sphere_kernel(spacing_mm: tuple[float, float, float]) -> npt.NDArray[np.flo
     axes = [((np.arange(-h, h + 1)[:, None] + fine) * s).ravel() ** 2 for h, s in zip(half, spacing_mm, strict=True)]
     inside = axes[0][:, None, None] + axes[1][:, None] + axes[2] <= PEAK_RADIUS_MM**2
     n = PEAK_SUPERSAMPLING
-    kernel = inside.reshape(2 * half[0] + 1, n, 2 * half[1] + 1, n, 2 * half[2] + 1, n).mean(axis=(1, 3, 5))
-    return kernel / kernel.sum()  # type: ignore[no-any-return]
+    kernel: npt.NDArray[np.float64] = inside.reshape(2 * half[0] + 1, n, 2 * half[1] + 1, n, 2 * half[2] + 1, n).mean(
+        axis=(1, 3, 5)
+    )
+    kernel /= kernel.sum()
+    return kernel

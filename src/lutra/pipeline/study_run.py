@@ -318,9 +318,10 @@ def _doses(conductor: Conductor, protocol: Protocol, fit: Made, seen: _Seen, mas
         name, engine = plugins.load("dose", short_name)
         made = conductor.step(
             f"dose.absorbed {name}",
-            engine.dose,
+            partial(wiring.absorbed_dose, engine=engine, name=name),
             {"fit": fit, "region": seen.step, "image": seen.image.volume, "mass": mass},
             settings=protocol.dose.options.get(short_name, FrozenMap()),
+            code=type(engine).__module__,
         )
         doses.append(DoseRecord(short_name, made))
     results = tuple(d.dose for d in doses if d.dose)

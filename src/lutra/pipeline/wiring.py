@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from attrs import evolve
+
 from lutra.core.curve import TacFit, TimeActivityCurve
 from lutra.core.dose import DoseResult
 from lutra.core.errors import InputError
 from lutra.core.estimate import Estimate
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.measurement import Measurements
+from lutra.core.region import Region
 from lutra.core.response import DiameterPair, ResponseAssessment
+from lutra.core.volume import Volume
 from lutra.dose.compare import compare_engines
 from lutra.dose.mass import mass_from_ct, mass_from_volume
 from lutra.dose.settings import DoseSettings
 from lutra.kinetics.fit import fit_first
 from lutra.kinetics.settings import KineticsSettings
-from lutra.ports import KineticsModel, ResponseCriterion, Settings
+from lutra.ports import DoseEngine, KineticsModel, ResponseCriterion, Settings
 
 
 def activity_curve(
@@ -44,6 +48,21 @@ def lesion_mass(spect: Measurements, ct: tuple[Measurements, ...], settings: Dos
     if with_hu:
         return mass_from_ct(volume, with_hu[0], settings)
     return mass_from_volume(volume, settings, "assumed")
+
+
+def absorbed_dose(
+    fit: TacFit,
+    region: Region,
+    image: Volume,
+    mass: Estimate,
+    settings: Settings,
+    *,
+    engine: DoseEngine,
+    name: str,
+) -> Outcome[DoseResult]:
+    """Ask an engine for a dose and put its qualified name on the result."""
+    outcome = engine.dose(fit, region, image, mass, settings)
+    return outcome if outcome.value is None else evolve(outcome, value=evolve(outcome.value, engine=name))
 
 
 def compare_doses(results: tuple[DoseResult, ...]) -> Outcome[int]:

@@ -61,9 +61,17 @@ def relative_volume_sd(diameter_mm: float, voxel_mm: float, fwhm_mm: float) -> f
 
 
 def concentration_volume_sensitivity(diameter_mm: float, fwhm_mm: float) -> float:
-    r"""Size of d ln(concentration) / d ln(volume), :math:`\varphi / 2R`; its sign is negative. [1]
+    r"""Share :math:`p = \varphi / 2R` that governs how an error of the volume reaches what is read off in it. [1]
 
-    A contour drawn too large takes in blurred border, so the mean concentration falls.
+    The blurred profile at the border is :math:`\varphi/2`, so :math:`d\ln N / d\ln V = p` for the activity N found inside the
+    contour. The recovery of a sphere follows :math:`d\ln R / d\ln V = 2p - 1`. Hence, with the contour drawn at the true border:
+
+    ================  ==============  ===================
+    d ln / d ln V     not corrected   divided by R(V)
+    ================  ==============  ===================
+    activity          p               1 - p
+    concentration     p - 1           -p
+    ================  ==============  ===================
 
     References
     ----------

@@ -11,6 +11,8 @@ from lutra.core.volume import Volume
 from lutra.quantify.settings import QuantifySettings
 
 STATED_UNITS = {"mm2/s": 1.0, "mm^2/s": 1.0, "1e-6 mm2/s": 1e-6, "um2/s": 1e-6, "1e-3 mm2/s": 1e-3}
+UNSPECIFIED = {None, "US"}
+"""Rescale type not given, or given as unspecified (DICOM PS3.3 C.11.1.1.2)."""
 CONVENTIONS = {"TOSHIBA": 1e-6, "CANON": 1e-6}
 """Makers whose ADC maps hold integers in 1e-6 mm2/s and no unit."""
 PLAUSIBLE_MM2_PER_S = (0.1e-3, 4.0e-3)
@@ -21,7 +23,13 @@ def to_adc(header: SeriesHeader, image: Volume, settings: QuantifySettings) -> O
     """Convert an ADC map to mm2/s; a missing unit is resolved by a named rule or refused, never in silence."""
     if header.has_rescale and header.stored_unit in STATED_UNITS:
         return Outcome(_scaled(header, image, STATED_UNITS[header.stored_unit]))
-    missing = f"series {header.series_uid}: ADC map without a unit (no rescale type (0028,1054), no (0040,9096))"
+    if header.stored_unit not in UNSPECIFIED:
+        text = (
+            f"series {header.series_uid}: unit {header.stored_unit!r} of the ADC map, rescale type (0028,1054), is not known; "
+            f"required: one of {', '.join(STATED_UNITS)}"
+        )
+        return Outcome(None, (Finding(Severity.UNDETERMINED, "quantify.adc-unit-missing", text),))
+    missing = f"series {header.series_uid}: ADC map without a unit (no rescale type (0028,1054))"
     maker = next((name for name in CONVENTIONS if name in header.manufacturer.upper()), None)
     if settings.adc_missing_unit == "refuse" or maker is None:
         text = f"{missing} from {header.manufacturer or 'an unknown maker'}. To do: find its unit in the conformance statement"

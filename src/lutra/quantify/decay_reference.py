@@ -20,6 +20,8 @@ from lutra.reference.nuclides import nuclides
 
 HALF_LIFE_TOLERANCE = 0.005
 """Scanners carry half-lives of different editions of the tables; they agree to 0.3 %."""
+CLOCK_ROUNDING_S = 1.0
+"""Headers round times to a second. A scan that would start later than this after its first frame is a contradiction."""
 
 
 @frozen
@@ -107,7 +109,7 @@ def _from_frame_reference(header: SeriesHeader) -> datetime | None:
     times = header.slice_acquired_at
     if (
         not times
-        or offset_s is None
+        or not (offset_s and offset_s > 0)  # 0 is written by scanners that do not fill it in
         or duration_s is None
         or not duration_s > 0
         or agent is None
@@ -116,7 +118,8 @@ def _from_frame_reference(header: SeriesHeader) -> datetime | None:
         return None
     rate = decay_constant_per_s(agent.half_life_s)
     within_s = log(rate * duration_s / -expm1(-rate * duration_s)) / rate
-    return in_utc(times[0]) - timedelta(seconds=offset_s - within_s)
+    first = in_utc(times[0]) - timedelta(seconds=offset_s - within_s)
+    return first if seconds_between(times[0], first) <= CLOCK_ROUNDING_S else None
 
 
 def _contradictions(header: SeriesHeader) -> list[Finding]:
@@ -146,8 +149,8 @@ def _contradictions(header: SeriesHeader) -> list[Finding]:
                 Finding(
                     Severity.WARNING,
                     "quantify.half-life-deviates",
-                    f"series {header.series_uid}: half-life (0018,1075) {agent.half_life_s:g} s, {agent.nuclide} has {known_s:g}. "
-                    "header's is used. To do: check the nuclide set at the scanner",
+                    f"series {header.series_uid}: half-life (0018,1075) {agent.half_life_s:g} s, {agent.nuclide} has "
+                    f"{known_s:g} s. The header's is used, because the scanner used it. To do: check the nuclide at the scanner",
                 )
             )
     return findings
@@ -165,8 +168,8 @@ def _unit_factor(header: SeriesHeader, agent: Radiopharmaceutical, administered_
             Severity.WARNING,
             "quantify.decay-factor-contradiction",
             f"series {header.series_uid}: Decay Correction (0054,1102) ADMIN, but Decay Factor (0054,1321) is 1 at "
-            f"{elapsed_s / 3600:.2f} h after administration. ADMIN is taken as true; if it were not, activities would be "
-            f"{size:.1%} too low. To do: confirm with a phantom or the camera's manual",
+            f"{elapsed_s / 3600:.2f} h after administration. ADMIN is taken as true and undone; left as stored, activities "
+            f"would be {size:.1%} higher. To do: confirm with a phantom or the camera's manual",
         )
     ]
 

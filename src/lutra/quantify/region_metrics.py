@@ -109,17 +109,24 @@ def _volume(region: Region, region_id: str, settings: QuantifySettings) -> Estim
 def _activity(
     mean_bq_per_ml: float, size: Estimate, region_id: str, settings: QuantifySettings, findings: list[Finding]
 ) -> dict[str, Estimate]:
-    """Concentration and activity; the volume's error enters the two with opposite signs (Gear 2018)."""
+    """Concentration and activity; the volume's error enters the two with opposite signs (Gear 2018).
+
+    None of them if the protocol asks for a correction that cannot be made.
+    """
     volume_source, recovery_source = f"volume: {region_id}", f"recovery: {region_id}"
     diameter_mm = sphere_diameter_mm(size.value)
-    recovery, recovery_sd = _recovery(diameter_mm, size.value, region_id, settings, findings)
+    found = _recovery(diameter_mm, size.value, region_id, settings, findings)
+    if found is None:
+        return {}
+    recovery, recovery_sd = found
     u_volume = size.relative()[volume_source]
-    sensitivity = None
+    of_activity = of_concentration = None
     if u_volume is not None and settings.spect_fwhm_mm is not None:
-        sensitivity = concentration_volume_sensitivity(diameter_mm, settings.spect_fwhm_mm) * u_volume
+        share = concentration_volume_sensitivity(diameter_mm, settings.spect_fwhm_mm)
+        # A larger contour gathers more activity, but is also divided by the recovery of a larger sphere.
+        of_activity = (1 - share if settings.partial_volume == "sphere" else share) * u_volume
+        of_concentration = of_activity - u_volume
     shared = {CALIBRATION: settings.camera_calibration_relative_sd, recovery_source: recovery_sd}
-    of_concentration = None if sensitivity is None else -sensitivity
-    of_activity = None if sensitivity is None or u_volume is None else u_volume - sensitivity
     concentration = Estimate(mean_bq_per_ml / recovery, Unit.BQ_PER_ML)
     activity = Estimate(mean_bq_per_ml * size.value / recovery, Unit.BQ)
     return {
@@ -130,8 +137,8 @@ def _activity(
 
 def _recovery(
     diameter_mm: float, volume_ml: float, region_id: str, settings: QuantifySettings, findings: list[Finding]
-) -> tuple[float, float | None]:
-    """Recovery to divide by, and its relative standard uncertainty."""
+) -> tuple[float, float | None] | None:
+    """Recovery to divide by, and its relative standard uncertainty: half the spread between resolutions one sd apart."""
     if volume_ml < settings.minimum_volume_ml:
         findings.append(
             Finding(
@@ -142,14 +149,21 @@ def _recovery(
             )
         )
     fwhm_mm = settings.spect_fwhm_mm
-    if settings.partial_volume == "none" or fwhm_mm is None:
-        why = "no spect_fwhm_mm is given" if settings.partial_volume == "sphere" else "partial_volume is 'none'"
+    if settings.partial_volume == "sphere" and fwhm_mm is None:
+        text = (
+            f"{region_id}: the protocol asks for partial volume correction (quantify.partial_volume = 'sphere') and gives no "
+            "quantify.spect_fwhm_mm, so there is no activity. To do: give the measured resolution, or set partial_volume = 'none'"
+        )
+        findings.append(Finding(Severity.UNDETERMINED, "quantify.no-recovery", text))
+        return None
+    if fwhm_mm is None or settings.partial_volume == "none":
         findings.append(
             Finding(
                 Severity.WARNING,
                 "quantify.no-recovery",
-                f"{region_id}: activity is not corrected for partial volume ({why}), so it is too low, the more the smaller the "
-                "lesion. To do: measure the resolution of the camera and set quantify.spect_fwhm_mm and partial_volume",
+                f"{region_id}: activity is not corrected for partial volume (quantify.partial_volume = 'none'), so it is too low, "
+                "the more the smaller the lesion. To do: measure the resolution of the camera and set quantify.spect_fwhm_mm "
+                "and partial_volume",
             )
         )
         return 1.0, None

@@ -11,7 +11,7 @@ from attrs import evolve, field, frozen
 from lutra.core.frozen import float64
 from lutra.core.grid import Grid
 
-SUPERSAMPLING = 3
+SUPERSAMPLING = 4
 """Sub-voxels per edge for partial volumes: the volume of a 12 mL lesion in 4.8 mm voxels is then right within 1 %."""
 POLYGON_POINTS = 64
 
@@ -63,8 +63,8 @@ class Ellipsoid:
         cut = tuple(slice(int(b[0]), int(b[-1]) + 1) for b in box)
         x, y, z = (s[c.start * SUPERSAMPLING : c.stop * SUPERSAMPLING] for s, c in zip(squares, cut, strict=True))
         n = SUPERSAMPLING
-        count = np.zeros([c.stop - c.start for c in cut], np.int8)
-        for a, b, c in np.ndindex(n, n, n):  # one pass per sub-voxel keeps the arrays contiguous: five times as fast
+        count = np.zeros([c.stop - c.start for c in cut], np.uint8)
+        for a, b, c in np.ndindex(n, n, n):  # a pass per sub-voxel: far faster than one array of them all
             count += x[a::n, None, None] + y[b::n, None] + z[c::n] <= 1
         found[cut] = count / np.float32(n**3)
         return found

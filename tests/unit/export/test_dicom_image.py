@@ -160,4 +160,4 @@ def test_an_uncorrected_image_needs_no_decay_factor(tmp_path: Path) -> None:
 )
 def test_what_does_not_fit_is_refused(tmp_path: Path, changes: dict[str, Any], volume: Volume, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        write_image_series(tmp_path, header("CT", **changes), volume, PATIENT, SUMMER)
+        write_image_series(tmp_path, header(**({"modality": "CT"} | changes)), volume, PATIENT, SUMMER)

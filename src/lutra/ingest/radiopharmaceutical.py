@@ -23,7 +23,7 @@ NUCLIDE_CODES = {
     "C-105A1": "C-11",
     "C-101ED": "Lu-177",
 }
-"""SNOMED-RT codes of DICOM PS3.16 CID 4020, and the private code (99SDM) of a camera maker for 177Lu."""
+"""SNOMED-RT codes of DICOM PS3.16 CID 4020 and CID 18; other schemes are read by their code meaning."""
 
 ELEMENTS = {
     "fluorine": "F",

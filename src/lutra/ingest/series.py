@@ -83,6 +83,9 @@ def _read(path: Path) -> Dataset:
 
 def _not_an_image(slices: list[tuple[Path, Dataset]], findings: list[Finding]) -> Outcome[SeriesHeader]:
     modality = text(slices[0][1], "Modality")
+    if modality == "RTSTRUCT":
+        note = f"{slices[0][0]}: contours, not an image; they are read with the images of their frame of reference"
+        return Outcome(None, (Finding(Severity.INFO, "ingest.not-an-image", note),))
     return Outcome(
         None,
         (

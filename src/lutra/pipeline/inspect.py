@@ -80,7 +80,7 @@ def _inspect(
     outcome = read_header(paths, ingest)
     header, findings = outcome.value, list(outcome.findings)
     if header is None or header.grid is None:
-        reason = "the series was refused" if header is None else "not an image"
+        reason = "not an image" if modality == "RTSTRUCT" else "the series was refused"
         return SeriesInspection(
             uid,
             modality,

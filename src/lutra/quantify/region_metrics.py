@@ -91,10 +91,12 @@ def measure(
 
 def weighted_quantile(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], share: float) -> float:
     """Quantile of voxels that count by their fraction inside the region."""
-    order = np.argsort(values, axis=None)
-    sorted_values, cumulated = values.ravel()[order], np.cumsum(weights.ravel()[order])
-    middle = (cumulated - weights.ravel()[order] / 2) / cumulated[-1]
-    return float(np.interp(share, middle, sorted_values))
+    # A voxel outside has no weight, but would still be a point to interpolate from below the first and above the last.
+    values, weights = values[weights > 0], weights[weights > 0]
+    order = np.argsort(values)
+    cumulated = np.cumsum(weights[order])
+    middle = (cumulated - weights[order] / 2) / cumulated[-1]
+    return float(np.interp(share, middle, values[order]))
 
 
 def _volume(region: Region, region_id: str, settings: QuantifySettings) -> Estimate:

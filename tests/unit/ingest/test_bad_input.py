@@ -45,6 +45,7 @@ def write_pet(
         stored_unit="BQML",
         decay_correction=DecayCorrection.START,
         corrected_image=("DECY",),
+        decay_factor=1.0,
         frame_reference_time_s=60.0,
         frame_duration_s=120.0,
         radiopharmaceutical=Radiopharmaceutical("F-18", "FDG", 3e8, administered_at, 6586.2),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import floor, log10
 
 from attrs import field, frozen
 from markupsafe import Markup
 
-from lutra.report.model import CurveView, LesionView, SubjectView
-from lutra.report.numbers import write
+from lutra.core.estimate import K_95
+from lutra.core.units import DAY_S
+from lutra.report.model import CurveView, DoseView, LesionView, SubjectView
+from lutra.report.numbers import decimals_of_column, plain_text, value_text, write
 
 HEIGHT = 196
 TOP, BOTTOM = 16, 160
@@ -58,87 +61,110 @@ def round_up(value: float) -> float:
 def activity_chart(lesion: LesionView) -> Chart:
     """Draw activity over time, one curve per cycle; earlier cycles recede to grey, the last has its 95 % band."""
     curves = lesion.curves
-    top = round_up(max(max((b[3] for b in c.band if b[0] <= CURVE_END_H), default=0) for c in curves[-1:]))
-    top = max(top, round_up(max(a for c in curves for _, a, _ in c.measured)))
-    axis = _Axis(top)
-    end_h = max(CURVE_END_H, *(t for c in curves for t in c.times_h))
+    end_h = max(CURVE_END_H, *(t for c in curves for t, *_ in c.measured))
+    highs = [b[3] for c in curves[-1:] for b in c.band if b[0] <= end_h]
+    axis = _Axis(round_up(max([a for c in curves for _, a, _ in c.measured] + highs, default=1.0)))
     parts = [axis.grid()]
     parts += [
         f'<text class="mute" x="{100 * hours / end_h:.2f}%" y="{BOTTOM + 18}" text-anchor="middle">{hours} h</text>'
         for hours in CURVE_TICKS_H
     ]
-    for n, curve in enumerate(curves):
-        parts.append(_curve(curve, axis, end_h, later=len(curves) - 1 - n))
-    sentence = f"Activity in {lesion.lesion_id} over time for {len(curves)} cycle{'s' if len(curves) > 1 else ''}"
-    return _chart(parts, sentence)
+    ends = [axis.y(max((b for b in c.band if b[0] <= end_h), default=(0.0, 0.0))[1]) for c in curves]
+    for n, (curve, label_y) in enumerate(zip(curves, spread(ends, 14.0), strict=True)):
+        parts.append(_curve(curve, axis, end_h, last=n == len(curves) - 1, label_y=label_y))
+    said = "; ".join(f"cycle {c.cycle}, {_course_of(c)}" for c in curves)
+    return _chart(parts, f"Activity in {lesion.lesion_id} over time: {said}")
 
 
-def _curve(curve: CurveView, axis: _Axis, end_h: float, *, later: int) -> str:
-    """Draw one curve; `later` is how many cycles follow, which lifts its label clear of theirs."""
-    last = later == 0
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Push labels apart to at least `gap`, keeping their order and staying as near as may be to their places."""
+    order = sorted(range(len(places)), key=lambda n: (places[n], n))
+    moved = list(places)
+    for upper, lower in pairwise(order):
+        moved[lower] = max(moved[lower], moved[upper] + gap)
+    drift = sum(m - p for m, p in zip(moved, places, strict=True)) / max(len(places), 1)
+    return [m - drift for m in moved]
+
+
+def _course_of(curve: CurveView) -> str:
+    if not curve.measured:
+        return "not measured"
+    (t0, a0, _), (t1, a1, _) = curve.measured[0], curve.measured[-1]
+    start = f"{a0:.3g} MBq at {t0:.0f} h"
+    return start if t0 == t1 else f"{start} to {a1:.3g} MBq at {t1:.0f} h"
+
+
+def _curve(curve: CurveView, axis: _Axis, end_h: float, *, last: bool, label_y: float) -> str:
     hue = "k-dose" if last else "k-mute"
     inside = [b for b in curve.band if b[0] <= end_h]
     x = [1000 * t / end_h for t, *_ in inside]
-    best = _path([(a, axis.y(b[1])) for a, b in zip(x, inside, strict=True)])
-    parts = [f'<svg width="100%" height="{HEIGHT}" viewBox="0 0 1000 {HEIGHT}" preserveAspectRatio="none">']
-    if last:
-        low = [(a, axis.y(b[2])) for a, b in zip(x, inside, strict=True)]
-        high = [(a, axis.y(b[3])) for a, b in zip(x, inside, strict=True)]
-        parts.append(f'<path class="fb {hue}" d="{_path(low + high[::-1])}Z"/>')
-    dash = "" if curve.identifiable else " dash"
-    parts.append(f'<path class="ln sk {hue}{"" if last else " thin"}{dash}" d="{best}"/></svg>')
+    parts = []
+    if inside:
+        parts.append(f'<svg width="100%" height="{HEIGHT}" viewBox="0 0 1000 {HEIGHT}" preserveAspectRatio="none">')
+        if last:
+            low = [(a, axis.y(max(b[2], 0.0))) for a, b in zip(x, inside, strict=True)]
+            high = [(a, axis.y(min(b[3], axis.top))) for a, b in zip(x, inside, strict=True)]
+            parts.append(f'<path class="fb {hue}" d="{_path(low + high[::-1])}Z"/>')
+        best = _path([(a, axis.y(b[1])) for a, b in zip(x, inside, strict=True)])
+        dash = "" if curve.identifiable else " dash"
+        parts.append(f'<path class="ln sk {hue}{"" if last else " thin"}{dash}" d="{best}"/></svg>')
+        style = "fk k-dose" if last else "mute"
+        parts.append(f'<text class="{style}" x="100%" y="{label_y:.1f}" dx="6" dy="4">cycle {curve.cycle}</text>')
     for t, mbq, sd in curve.measured:
         px, py = 100 * t / end_h, axis.y(mbq)
         if last and sd:
-            bar = f'x1="{px:.2f}%" x2="{px:.2f}%" y1="{axis.y(mbq - 1.96 * sd):.1f}" y2="{axis.y(mbq + 1.96 * sd):.1f}"'
-            parts.append(f'<line class="eb sk {hue}" {bar}/>')
+            bar = f'y1="{axis.y(max(mbq - K_95 * sd, 0.0)):.1f}" y2="{axis.y(min(mbq + K_95 * sd, axis.top)):.1f}"'
+            parts.append(f'<line class="eb sk {hue}" x1="{px:.2f}%" x2="{px:.2f}%" {bar}/>')
         tip = f"cycle {curve.cycle}, {t:.1f} h: {mbq:.3g} MBq"
-        kind = "fk" if last else "fo"
-        parts.append(
-            f'<circle class="{kind} {hue}" cx="{px:.2f}%" cy="{py:.1f}" r="{4 if last else 3}" data-tip="{tip}"/>'
-        )
-    if inside:
-        style = "fk k-dose" if last else "mute"
-        place = f'x="100%" y="{axis.y(inside[-1][1]):.1f}" dx="6" dy="{4 - 14 * later}"'
-        parts.append(f'<text class="{style}" {place}>cycle {curve.cycle}</text>')
+        shape = f'class="{"fk" if last else "fo"} {hue}" cx="{px:.2f}%" cy="{py:.1f}" r="{4 if last else 3}"'
+        parts.append(f'<circle {shape} data-tip="{tip}"/>')
     return "".join(parts)
 
 
 def dose_chart(lesion: LesionView) -> Chart:
     """Draw absorbed dose per cycle, one mark per engine, bars 95 % where every source was evaluated."""
-    known = [(d, d.number.estimate) for d in lesion.doses if d.number.estimate]
     cycles = sorted({d.cycle for d in lesion.doses})
     engines = list(dict.fromkeys(d.engine for d in lesion.doses))
-    highs = [(e.interval() or (e.value, e.value))[1] for _, e in known]
-    axis = _Axis(round_up(max(highs, default=1.0)))
+    known = [(d, d.number.estimate) for d in lesion.doses if d.number.estimate]
+    axis = _Axis(round_up(max([(e.interval() or (e.value, e.value))[1] for _, e in known], default=1.0)))
+    decimals = decimals_of_column(d.number for d in lesion.doses)
     parts = [axis.grid()]
     for n, cycle in enumerate(cycles):
         middle = 100 * (n + 0.5) / len(cycles)
         parts.append(
             f'<text class="mute" x="{middle:.2f}%" y="{BOTTOM + 18}" text-anchor="middle">cycle {cycle}</text>'
         )
-        for d, e in known:
-            if d.cycle != cycle:
-                continue
-            rank = engines.index(d.engine)
-            px = middle + (rank - (len(engines) - 1) / 2) * 12 / len(cycles)
-            interval = e.interval()
-            if interval:
-                bar = f'y1="{axis.y(interval[0]):.1f}" y2="{axis.y(interval[1]):.1f}"'
-                parts.append(f'<line class="eb sk k-dose" x1="{px:.2f}%" x2="{px:.2f}%" {bar}/>')
-            shape = "fk" if rank == 0 else "fo"
-            y = axis.y(e.value)
-            tip = f"cycle {cycle}, {d.engine}: {e.value:.3g} Gy"
-            parts.append(f'<circle class="{shape} k-dose" cx="{px:.2f}%" cy="{y:.1f}" r="4.5" data-tip="{tip}"/>')
-            side = 'dx="-9" text-anchor="end"' if rank == 0 and len(engines) > 1 else 'dx="9"'
-            label = f"{e.value:.3g} {d.engine}"
-            parts.append(f'<text class="halo" x="{px:.2f}%" y="{y:.1f}" {side} dy="4">{label}</text>')
-    return _chart(parts, f"Absorbed dose of {lesion.lesion_id} by cycle and method", "l2 r2")
+        for rank, engine in enumerate(engines):
+            px = middle + (rank - (len(engines) - 1) / 2) * 16 / len(cycles)
+            parts += [
+                _dose(d, axis, px, rank, decimals) for d in lesion.doses if (d.cycle, d.engine) == (cycle, engine)
+            ]
+    said = "; ".join(f"cycle {d.cycle}, {d.engine}: {plain_text(d.number, decimals)}" for d in lesion.doses)
+    return _chart(parts, f"Absorbed dose of {lesion.lesion_id} by cycle and method: {said}", "l2 r1")
+
+
+def _dose(dose: DoseView, axis: _Axis, px: float, rank: int, decimals: int | None) -> str:
+    side = 'dx="-9" text-anchor="end"' if rank == 0 else 'dx="9"'
+    estimate = dose.number.estimate
+    tip = Markup.escape(f"cycle {dose.cycle}, {dose.engine}: {plain_text(dose.number, decimals)}")
+    if estimate is None:
+        return f'<text class="undt" x="{px:.2f}%" y="{BOTTOM - 8}" {side} data-tip="{tip}">?</text>'
+    y, interval = axis.y(estimate.value), estimate.interval()
+    bar = ""
+    if interval:
+        ends = f'y1="{axis.y(max(interval[0], 0.0)):.1f}" y2="{axis.y(interval[1]):.1f}"'
+        bar = f'<line class="eb sk k-dose" x1="{px:.2f}%" x2="{px:.2f}%" {ends}/>'
+    mark = f'class="{"fk" if rank == 0 else "fo"} k-dose" cx="{px:.2f}%" cy="{y:.1f}" r="4.5"'
+    label = value_text(dose.number, decimals)
+    return (
+        f'{bar}<circle {mark} data-tip="{tip}"/>'
+        f'<text class="strong halo" x="{px:.2f}%" y="{y:.1f}" {side} dy="4">{label}</text>'
+    )
 
 
 def size_chart(points: Sequence[tuple[str, float, str]], lesion_id: str) -> Chart:
     """Draw the longest diameter over the CTs, in order. `points` are (label, mm, category or empty)."""
-    axis = _Axis(round_up(max(mm for _, mm, _ in points)))
+    axis = _Axis(round_up(max((mm for _, mm, _ in points), default=1.0)))
     parts = [axis.grid()]
     place = [100 * (n + 0.5) / len(points) for n in range(len(points))]
     line = _path([(10 * x, axis.y(mm)) for x, (_, mm, _) in zip(place, points, strict=True)])
@@ -146,37 +172,36 @@ def size_chart(points: Sequence[tuple[str, float, str]], lesion_id: str) -> Char
         f'<svg width="100%" height="{HEIGHT}" viewBox="0 0 1000 {HEIGHT}" preserveAspectRatio="none">'
         f'<path class="ln sk k-size" d="{line}"/></svg>'
     )
-    for x, (label, mm, category) in zip(place, points, strict=True):
-        y = axis.y(mm)
-        parts.append(
-            f'<circle class="fk k-size" cx="{x:.2f}%" cy="{y:.1f}" r="4" data-tip="{Markup.escape(label)}: {mm:.1f} mm"/>'
-        )
-        parts.append(
-            f'<text class="strong halo" x="{x:.2f}%" y="{y:.1f}" dx="9" dy="-6">{mm:.0f} {Markup.escape(category)}</text>'
-        )
-        parts.append(
-            f'<text class="mute" x="{x:.2f}%" y="{BOTTOM + 18}" text-anchor="middle">{Markup.escape(label)}</text>'
-        )
-    return _chart(parts, f"Longest diameter of {lesion_id} over time")
+    for x, (name, mm, category) in zip(place, points, strict=True):
+        y, label = axis.y(mm), Markup.escape(name)
+        spot = f'cx="{x:.2f}%" cy="{y:.1f}" r="4" data-tip="{label}: {mm:.1f} mm"'
+        parts.append(f'<circle class="fk k-size" {spot}/>')
+        text = f"{mm:.0f} {Markup.escape(category)}"
+        parts.append(f'<text class="strong halo" x="{x:.2f}%" y="{y:.1f}" dx="9" dy="-6">{text}</text>')
+        parts.append(f'<text class="mute" x="{x:.2f}%" y="{BOTTOM + 18}" text-anchor="middle">{label}</text>')
+    said = "; ".join(f"{label}: {mm:.0f} mm {category}".strip() for label, mm, category in points)
+    return _chart(parts, f"Longest diameter of {lesion_id} over time: {said}")
 
 
 LANES = (
     ("Cycle", ()),
     ("SPECT", ("therapy-spect",)),
     ("FDG SSTR", ("fdg-pet", "sstr-pet", "other-pet")),
-    ("ADC", ("adc", "other-mr")),
+    ("ADC, MR", ("adc", "other-mr")),
     ("CT", ("ct",)),
 )
 
 
 def timeline(subject: SubjectView) -> Chart | None:
-    """Draw infusions and scans on one axis of dates; None without at least one date."""
+    """Draw infusions and scans on one axis of dates; None where there is no course to show."""
     dated = [(s.acquired_at, s) for s in subject.series if s.acquired_at]
     moments = [at for at, _ in dated] + [c.started_at for c in subject.cycles]
     if not moments:
         return None
     start, end = min(moments), max(moments)
-    span = max((end - start).total_seconds(), 86400.0)
+    if not subject.cycles and (end - start).total_seconds() < DAY_S:
+        return None
+    span = max((end - start).total_seconds(), DAY_S)
     parts = []
     for n, (name, roles) in enumerate(LANES):
         y = 40 + 28 * n
@@ -196,8 +221,10 @@ def timeline(subject: SubjectView) -> Chart | None:
         parts.append(f'<text class="halo" x="{x:.2f}%" dx="15" y="44">{activity}</text>')
     for at, x in ((start, 2), (end, 94)):
         parts.append(f'<text class="mute" x="{x}%" y="12" text-anchor="middle">{at.day} {at:%b %Y}</text>')
-    svg = f'<svg height="172" role="img" aria-label="Timeline of infusions and scans">{"".join(parts)}</svg>'
-    return Chart(Markup(svg), "Timeline of infusions and scans", "")  # noqa: S704  (every text in it is escaped above)
+    images = f"{len(dated)} dated image{'' if len(dated) == 1 else 's'}"
+    sentence = f"{len(subject.cycles)} cycles and {images} from {start.day} {start:%b %Y} to {end.day} {end:%b %Y}"
+    svg = f'<svg height="172" role="img" aria-label="{sentence}">{"".join(parts)}</svg>'
+    return Chart(Markup(svg), sentence, "")  # noqa: S704  (every text in it is escaped above)
 
 
 def outline_path(line: Sequence[tuple[float, float]]) -> str:

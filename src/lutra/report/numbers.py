@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import floor, isfinite, log10
 
+from lutra.core.estimate import Estimate
 from lutra.report.model import Number
 
 NBSP = "\u00a0"
+THIN = "\u2009"
 MINUS = "\u2212"
 UNDETERMINED = "undetermined"
+NOT_EVALUATED = "u not evaluated"
+
+UNIT_WORDS = {
+    "[hnsf'U]": "HU",
+    "g/mL{SUVbw}": "SUV",
+    "mm2/s": "mm²/s",
+    "{stored}": "as stored, unit unknown",
+}
+"""UCUM codes of images that are not words on a page."""
 
 
 def decimals_of_uncertainty(sd: float) -> int:
@@ -26,55 +38,75 @@ def decimals_of_value(value: float) -> int:
     return 2 if value == 0 else max(0, 2 - floor(log10(abs(value))))
 
 
+def decimals_of_column(column: Iterable[Number]) -> int | None:
+    """Decimals a whole column keeps: those of its most precise number; None if none has an uncertainty."""
+    spreads = [spread for number in column if (spread := _spread(number))]
+    return max(map(decimals_of_uncertainty, spreads), default=None)
+
+
 def write(value: float, decimals: int) -> str:
     """Write a value with a true minus, and a thin space as thousands separator from 10 000."""
     rounded = round(value, decimals)
     text = f"{abs(rounded):.{max(decimals, 0)}f}"
     whole, point, rest = text.partition(".")
     if len(whole) > 4:
-        whole = f"{int(whole):,}".replace(",", "\u2009")
+        whole = f"{int(whole):,}".replace(",", THIN)
     return (MINUS if rounded < 0 else "") + whole + point + rest
 
 
-def value_text(number: Number) -> str:
-    """Write the value alone, at the precision its uncertainty deserves."""
+def value_text(number: Number, decimals: int | None = None) -> str:
+    """Write the value alone, at the precision its uncertainty or its column deserves."""
     if number.estimate is None:
         return UNDETERMINED
-    value = number.estimate.value * number.factor
-    return write(value, _decimals(number, value))
+    return write(number.estimate.value * number.factor, _decimals(number, decimals))
 
 
-def doubt_text(number: Number) -> str:
-    """Uncertainty and unit: `± 1.5 Gy`, or `Gy, u not evaluated`."""
-    if number.estimate is None:
+def doubt_text(number: Number, decimals: int | None = None, *, unit: bool = True, sources: bool = True) -> str:
+    """Uncertainty and unit: `± 1.5 Gy`; `± 1.2 Gy at least; recovery not evaluated`; `Gy, u not evaluated`.
+
+    Parameters
+    ----------
+    decimals
+        Of the column, if there is one.
+    unit
+        False where the head of the column or row says it.
+    sources
+        False where there is no room to name what was not evaluated; `why` names it.
+    """
+    estimate = number.estimate
+    if estimate is None:
         return ""
-    unit = f"{NBSP}{number.unit_shown}" if number.unit_shown else ""
-    sd = number.estimate.sd
-    if sd is None:
-        return f"{unit}, u not evaluated".lstrip(", ") if unit else ", u not evaluated"
-    decimals = _decimals(number, number.estimate.value * number.factor)
-    return f"{NBSP}±{NBSP}{write(abs(sd * number.factor), decimals)}{unit}"
+    symbol = f"{NBSP}{number.unit_shown}" if unit and number.unit_shown else ""
+    spread = _spread(number)
+    if not spread:
+        return f"{symbol}, {NOT_EVALUATED}"
+    text = f"{NBSP}±{NBSP}{write(spread, _decimals(number, decimals))}{symbol}"
+    if estimate.not_evaluated:
+        text += f"{NBSP}at{NBSP}least"
+        if sources:
+            text += f"; {_kinds(estimate)} not evaluated"
+    return text
 
 
-def plain_text(number: Number) -> str:
+def plain_text(number: Number, decimals: int | None = None) -> str:
     """Value, doubt and unit in one line."""
-    return value_text(number) + doubt_text(number)
+    return value_text(number, decimals) + doubt_text(number, decimals)
 
 
 def interval_text(number: Number) -> str:
     """Write the 95 % interval in words; of the evaluated sources only, where others are missing."""
     estimate = number.estimate
     if estimate is None:
-        return number.reason or UNDETERMINED
-    if not estimate.budget or all(sd is None for sd in estimate.budget.values()):
-        missing = ", ".join(estimate.not_evaluated)
+        return number.reason or "It cannot be determined from what is there."
+    missing = ", ".join(estimate.not_evaluated)
+    if not _spread(number):
         return f"Its uncertainty was not evaluated{f': {missing}' if missing else ''}."
     low, high = (edge * number.factor for edge in estimate.evaluated_interval())
-    decimals = _decimals(number, estimate.value * number.factor)
+    decimals = _decimals(number, None)
     unit = f"{NBSP}{number.unit_shown}" if number.unit_shown else ""
     interval = f"95{NBSP}% interval {write(low, decimals)} to {write(high, decimals)}{unit}"
-    if estimate.not_evaluated:
-        return f"{interval} from the evaluated sources alone; not evaluated: {', '.join(estimate.not_evaluated)}."
+    if missing:
+        return f"{interval} from the evaluated sources alone; not evaluated: {missing}."
     return f"{interval}."
 
 
@@ -85,9 +117,29 @@ def change_text(change: float) -> str:
     return f"{sign}{abs(percent)}{NBSP}%"
 
 
-def _decimals(number: Number, value: float) -> int:
-    estimate = number.estimate
-    spread = estimate.evaluated_sd * abs(number.factor) if estimate is not None and estimate.sd is not None else 0.0
-    if spread > 0 and isfinite(spread):
+def unit_text(ucum: str | None) -> str:
+    """Write the unit of an image as a page shows it."""
+    return UNDETERMINED if ucum is None else UNIT_WORDS.get(ucum, ucum)
+
+
+def _spread(number: Number) -> float:
+    """Give the evaluated standard uncertainty in the shown unit; 0 where nothing was evaluated."""
+    if number.estimate is None:
+        return 0.0
+    spread = number.estimate.evaluated_sd * abs(number.factor)
+    return spread if isfinite(spread) else 0.0
+
+
+def _kinds(estimate: Estimate) -> str:
+    """Kinds of the sources not evaluated: `recovery` for `recovery: L01`."""
+    return ", ".join(dict.fromkeys(name.split(":")[0] for name in estimate.not_evaluated))
+
+
+def _decimals(number: Number, of_column: int | None) -> int:
+    if of_column is not None:
+        return of_column
+    spread = _spread(number)
+    if spread:
         return decimals_of_uncertainty(spread)
+    value = number.estimate.value * number.factor if number.estimate is not None else 0.0
     return decimals_of_value(value)

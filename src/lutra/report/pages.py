@@ -1,10 +1,10 @@
-"""Fills the templates. Everything that reaches them is escaped by Jinja; the `why` data are escaped here, for the drawer."""
+"""Fills the templates. Jinja escapes all that reaches them; the data of the `why` drawer are escaped here."""
 
 from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -12,23 +12,15 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from lutra.core.finding import Severity
-from lutra.report import charts, numbers, titles
-from lutra.report.model import LesionView, Number, ObservationView, StudyView, SubjectView
+from lutra.core.finding import Finding, Severity
+from lutra.report import charts, matrix, numbers, titles
+from lutra.report.model import DoseView, LesionView, Number, StudyView, SubjectView
 
 SHARED_SOURCES = ("camera calibration", "tail half-life", "S value", "tissue density")
 """Sources that other scans or lesions have in common, so that they do not average out."""
 
-ROWS = (
-    ("CT", ("ct",), "longest-diameter"),
-    ("FDG", ("fdg-pet", "other-pet"), "suv-max"),
-    ("SSTR", ("sstr-pet",), "suv-max"),
-    ("ADC", ("adc", "other-mr"), "adc-mean"),
-    ("SPECT", ("therapy-spect",), "activity"),
-)
-COLUMNS = 4
 STATES = {
-    Severity.ERROR: ("stop", "error"),
+    Severity.ERROR: ("finding", "error"),
     Severity.UNDETERMINED: ("undet", "undetermined"),
     Severity.WARNING: ("finding", "finding"),
     Severity.INFO: ("processed", "note"),
@@ -61,49 +53,87 @@ def environment(time_zone: str) -> Environment:
         "value": numbers.value_text,
         "doubt": numbers.doubt_text,
         "plain": numbers.plain_text,
+        "unit": numbers.unit_text,
         "interval": numbers.interval_text,
         "change": numbers.change_text,
         "outline": charts.outline_path,
         "state": lambda severity: STATES[severity],
     }
-    env.globals |= {"charts": charts, "titles": titles, "plural": titles.plural}
+    env.globals |= {
+        "charts": charts,
+        "titles": titles,
+        "plural": titles.plural,
+        "decimals": lambda doses: numbers.decimals_of_column(d.number for d in doses),
+    }
     return env
 
 
 def index_page(env: Environment, study: StudyView) -> str:
     """Render the study page: what there is, and what needs a person."""
-    work = [(s, f) for s in study.subjects for f in s.open_findings]
+    work = [(s, f, n) for s in study.subjects for f, n in grouped(s.open_findings)]
+    work.sort(key=lambda item: list(Severity).index(item[1].severity), reverse=True)
     intake = [f for f in study.findings if f.severity is not Severity.INFO]
+    cycles = sorted({c.cycle for s in study.subjects for c in s.cycles})
     return env.get_template("index.html").render(
-        study=study, root="", why=Markup("{}"), work=work, intake=intake, tiles=_tiles
+        study=study,
+        root="",
+        why=Markup("{}"),
+        work=work,
+        intake=grouped(intake),
+        open_count=len(intake) + sum(len(s.open_findings) for s in study.subjects),
+        cycles=cycles,
+        grid=[(s, tiles(s), [cycle_cell(s, c) for c in cycles]) for s in study.subjects],
     )
 
 
 def subject_page(env: Environment, study: StudyView, subject: SubjectView) -> str:
     """Render everything about one subject."""
+    zone = ZoneInfo(study.time_zone)
     return env.get_template("subject.html").render(
         study=study,
         subject=subject,
         root="../",
         why=why_data(subject),
-        matrix=matrix,
+        urgent=grouped(subject.open_findings),
+        matrices={lesion.lesion_id: matrix.matrices(subject, lesion, zone) for lesion in subject.lesions},
         size_points=size_points,
+        dose_table=dose_table,
     )
 
 
-def matrix(lesion: LesionView) -> list[tuple[str, list[tuple[ObservationView, Number | None]]]]:
-    """Arrange the pictures of a lesion: a row per modality, for SPECT per cycle; at most four in a row."""
-    rows = []
-    for name, roles, quantity in ROWS:
-        groups: dict[str, list[ObservationView]] = defaultdict(list)
-        for o in lesion.observations:
-            if o.role in roles:
-                groups[o.series_label.split(",")[0] if name == "SPECT" else name].append(o)
-        for label, observations in groups.items():
-            for n in range(0, len(observations), COLUMNS):
-                title = f"{name} {label}" if name == "SPECT" else name
-                rows.append((title, [(o, o.number(quantity)) for o in observations[n : n + COLUMNS]]))
-    return rows
+def grouped(findings: Iterable[Finding]) -> list[tuple[Finding, int]]:
+    """Take Findings of one code and severity together: the first of them and how many there are."""
+    groups: dict[tuple[str, str], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        groups[finding.severity.value, finding.code].append(finding)
+    return [(members[0], len(members)) for members in groups.values()]
+
+
+def cycle_cell(subject: SubjectView, cycle: int) -> tuple[str, str, str] | None:
+    """State, word and number of one cycle in the study grid; None if the cycle is not known."""
+    given = next((c for c in subject.cycles if c.cycle == cycle), None)
+    if given is None:
+        return None
+    scans = f"{len(given.scans)} SPECT"
+    doses = [d for lesion in subject.lesions for d in lesion.doses if d.cycle == cycle]
+    known = [d.number for d in doses if d.number.estimate and d.engine == doses[0].engine]
+    undetermined = sum(d.number.estimate is None for d in doses)
+    if not doses:
+        return "missing", "no dose", scans
+    if undetermined:
+        return "undet", "undetermined", f"{undetermined} of {len(doses)} doses"
+    values = sorted(known, key=lambda n: n.estimate.value if n.estimate else 0.0)
+    decimals = numbers.decimals_of_column(known)
+    low, high = (numbers.value_text(n, decimals) for n in (values[0], values[-1]))
+    return "processed", "processed", f"{low}{numbers.NBSP}Gy" if low == high else f"{low} to {high}{numbers.NBSP}Gy"
+
+
+def dose_table(lesion: LesionView) -> tuple[list[str], list[tuple[int, list[DoseView | None]]]]:
+    """Put the methods side by side: names of the columns, then one row per cycle."""
+    engines = list(dict.fromkeys(d.engine for d in lesion.doses))
+    by_place = {(d.cycle, d.engine): d for d in lesion.doses}
+    cycles = sorted({d.cycle for d in lesion.doses})
+    return engines, [(cycle, [by_place.get((cycle, engine)) for engine in engines]) for cycle in cycles]
 
 
 def size_points(lesion: LesionView) -> list[tuple[str, float, str]]:
@@ -125,17 +155,22 @@ def _why(number: Number) -> dict[str, Any]:
     estimate = number.estimate
     share = estimate.share() if estimate else {}
     budget: list[tuple[str, float | None, bool]] = [
-        (str(escape(name)), round(100 * part, 1), name.startswith(SHARED_SOURCES)) for name, part in share.items()
+        (_text(name), round(100 * part, 1), name.startswith(SHARED_SOURCES)) for name, part in share.items()
     ]
-    budget += [(str(escape(name)), None, False) for name in (estimate.not_evaluated if estimate else ())]
+    budget += [(_text(name), None, False) for name in (estimate.not_evaluated if estimate else ())]
     return {
-        "title": str(escape(number.label)),
-        "value": str(escape(numbers.plain_text(number))),
-        "text": str(escape(numbers.interval_text(number))),
+        "title": _text(number.label),
+        "value": _text(numbers.plain_text(number)),
+        "text": _text(numbers.interval_text(number)),
         "budget": budget,
-        "chain": [(str(escape(item.title)), str(escape(item.detail))) for item in number.chain],
-        "receipt": f"{escape(number.receipt[:16])} · lutra why STUDY {escape(number.key)}",
+        "chain": [(_text(item.title), _text(item.detail)) for item in number.chain],
+        "receipt": _text(f"{number.receipt[:16]} · lutra why STUDY {number.key}"),
     }
+
+
+def _text(words: str) -> str:
+    """Escape for the drawer, whose script inserts it as HTML."""
+    return str(escape(words))
 
 
 def _all_numbers(subject: SubjectView) -> Iterator[Number]:
@@ -150,9 +185,9 @@ def _all_numbers(subject: SubjectView) -> Iterator[Number]:
             yield dose.number
 
 
-def _tiles(subject: SubjectView) -> list[tuple[str, str, str]]:
+def tiles(subject: SubjectView) -> list[tuple[str, str, str]]:
     """Letters F S A C for the images of a subject: letter, state, words."""
-    tiles = []
+    letters = []
     for letter, roles, words in (
         ("F", ("fdg-pet",), "FDG PET"),
         ("S", ("sstr-pet",), "SSTR PET"),
@@ -162,11 +197,11 @@ def _tiles(subject: SubjectView) -> list[tuple[str, str, str]]:
         found = [s for s in subject.series if s.role in roles]
         doubtful = any(s.finding_count for s in found)
         state = ("finding" if doubtful else "processed") if found else "missing"
-        tiles.append(
+        letters.append(
             (
                 letter,
                 state,
                 f"{words}: {'there' if found else 'not in this study'}{', with findings' if doubtful else ''}",
             )
         )
-    return tiles
+    return letters

@@ -13,41 +13,71 @@ from lutra.report.model import Number, StudyView
 
 Row = Mapping[str, str | float | int | bool | None]
 
+TEXT, FLOAT, INT, BOOL = pa.string(), pa.float64(), pa.int32(), pa.bool_()
+
 RESULT_SCHEMA = pa.schema(
     [
-        ("subject", pa.string()),
-        ("lesion", pa.string()),
-        ("image", pa.string()),
-        ("cycle", pa.int32()),
-        ("quantity", pa.string()),
-        ("value", pa.float64()),
-        ("unit", pa.string()),
-        ("sd", pa.float64()),
-        ("low95", pa.float64()),
-        ("high95", pa.float64()),
-        ("not_evaluated", pa.string()),
-        ("key", pa.string()),
+        ("subject", TEXT),
+        ("lesion", TEXT),
+        ("series", TEXT),
+        ("cycle", INT),
+        ("quantity", TEXT),
+        ("value", FLOAT),
+        ("unit", TEXT),
+        ("sd", FLOAT),
+        ("low95", FLOAT),
+        ("high95", FLOAT),
+        ("complete", BOOL),
+        ("sd_evaluated", FLOAT),
+        ("not_evaluated", TEXT),
+        ("reason", TEXT),
+        ("key", TEXT),
     ]
 )
-FINDING_SCHEMA = pa.schema([(name, pa.string()) for name in ("subject", "severity", "code", "text")])
+"""`sd` and the interval stand only where every source was evaluated (`complete`); `sd_evaluated` is then a lower bound."""
+DOSE_SCHEMA = RESULT_SCHEMA.append(pa.field("engine", TEXT))
+CURVE_SCHEMA = pa.schema(
+    [
+        ("subject", TEXT),
+        ("lesion", TEXT),
+        ("cycle", INT),
+        ("kind", TEXT),
+        ("time_h", FLOAT),
+        ("activity_mbq", FLOAT),
+        ("sd_mbq", FLOAT),
+        ("low95_mbq", FLOAT),
+        ("high95_mbq", FLOAT),
+        ("model", TEXT),
+        ("identifiable", BOOL),
+    ]
+)
+FINDING_SCHEMA = pa.schema([(name, TEXT) for name in ("subject", "severity", "code", "text")])
 RESPONSE_SCHEMA = pa.schema(
     [
-        ("subject", pa.string()),
-        ("lesion", pa.string()),
-        ("image", pa.string()),
-        ("baseline_mm", pa.float64()),
-        ("current_mm", pa.float64()),
-        ("change", pa.float64()),
-        ("category", pa.string()),
-        ("rule", pa.string()),
+        ("subject", TEXT),
+        ("lesion", TEXT),
+        ("series", TEXT),
+        ("baseline_mm", FLOAT),
+        ("current_mm", FLOAT),
+        ("change", FLOAT),
+        ("category", TEXT),
+        ("rule", TEXT),
     ]
 )
+DIAMETERS = ("longest-diameter", "short-axis")
 
 
 def write_tables(study: StudyView, folder: Path) -> None:
-    """Write `measurements`, `responses` and `findings`, each as CSV and Parquet. Missing is an empty cell, never 0."""
+    """Write every table as CSV and Parquet. Missing is an empty cell, never 0.
+
+    `measurements` holds every number of the pages; `doses` and `diameters` are the parts of it that are asked for most.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / "measurements", RESULT_SCHEMA, list(measurement_rows(study)))
+    measurements = list(measurement_rows(study))
+    _write(folder / "measurements", RESULT_SCHEMA, measurements)
+    _write(folder / "doses", DOSE_SCHEMA, list(_dose_rows(study)))
+    _write(folder / "curves", CURVE_SCHEMA, list(_curve_rows(study)))
+    _write(folder / "diameters", RESULT_SCHEMA, [r for r in measurements if r["quantity"] in DIAMETERS])
     _write(folder / "responses", RESPONSE_SCHEMA, list(_response_rows(study)))
     _write(folder / "findings", FINDING_SCHEMA, list(_finding_rows(study)))
 
@@ -70,24 +100,47 @@ def measurement_rows(study: StudyView) -> Iterator[Row]:
                 yield _row(who, lesion.lesion_id, None, dose.cycle, dose.number)
 
 
-def _row(subject: str, lesion: str | None, image: str | None, cycle: int | None, number: Number) -> Row:
+def _row(subject: str, lesion: str | None, series: str | None, cycle: int | None, number: Number) -> Row:
     estimate, factor = number.estimate, number.factor
-    interval = estimate.interval() if estimate else None
-    sd = estimate.sd if estimate else None
-    return {
-        "subject": subject,
-        "lesion": lesion,
-        "image": image,
-        "cycle": cycle,
-        "quantity": number.quantity,
-        "value": estimate.value * factor if estimate else None,
-        "unit": number.unit_shown,
-        "sd": None if sd is None else sd * factor,
-        "low95": interval[0] * factor if interval else None,
-        "high95": interval[1] * factor if interval else None,
-        "not_evaluated": "; ".join(estimate.not_evaluated) if estimate else number.reason,
-        "key": number.key,
-    }
+    row: dict[str, str | float | int | bool | None] = dict.fromkeys(RESULT_SCHEMA.names)
+    row |= {"subject": subject, "lesion": lesion, "series": series, "cycle": cycle, "quantity": number.quantity}
+    row |= {"unit": number.unit_shown, "complete": False, "reason": number.reason, "key": number.key}
+    if estimate is None:
+        return row
+    row |= {"value": estimate.value * factor, "not_evaluated": "; ".join(estimate.not_evaluated)}
+    if estimate.evaluated_sd:
+        row["sd_evaluated"] = estimate.evaluated_sd * factor
+    sd, interval = estimate.sd, estimate.interval()
+    if sd and interval:
+        row |= {"complete": True, "sd": sd * factor, "low95": interval[0] * factor, "high95": interval[1] * factor}
+    return row
+
+
+def _dose_rows(study: StudyView) -> Iterator[Row]:
+    for subject in study.subjects:
+        for lesion in subject.lesions:
+            for dose in lesion.doses:
+                row = _row(subject.subject_id, lesion.lesion_id, None, dose.cycle, dose.number)
+                yield {**row, "engine": dose.engine}
+
+
+def _curve_rows(study: StudyView) -> Iterator[Row]:
+    """Measured points first, then the fitted curve with its interval."""
+    for subject in study.subjects:
+        for lesion in subject.lesions:
+            for curve in lesion.curves:
+                whose: Row = {
+                    "subject": subject.subject_id,
+                    "lesion": lesion.lesion_id,
+                    "cycle": curve.cycle,
+                    "model": curve.model,
+                    "identifiable": curve.identifiable,
+                }
+                for t, mbq, sd in curve.measured:
+                    yield {**whose, "kind": "measured", "time_h": t, "activity_mbq": mbq, "sd_mbq": sd}
+                for t, best, low, high in curve.band:
+                    fitted: Row = {"time_h": t, "activity_mbq": best, "low95_mbq": low, "high95_mbq": high}
+                    yield {**whose, "kind": "fitted", **fitted}
 
 
 def _response_rows(study: StudyView) -> Iterator[Row]:
@@ -97,7 +150,7 @@ def _response_rows(study: StudyView) -> Iterator[Row]:
                 yield {
                     "subject": subject.subject_id,
                     "lesion": lesion.lesion_id,
-                    "image": r.label,
+                    "series": r.label,
                     "baseline_mm": r.baseline_mm,
                     "current_mm": r.current_mm,
                     "change": r.change,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from lutra.report.model import LesionView, SubjectView
-from lutra.report.numbers import change_text, plain_text
+from collections.abc import Sequence
 
-FALLS, RISES = -0.1, 0.1
-"""A first-order change of uptake worth a word: beyond the repeatability of a lesion's activity, about 10 %."""
+from lutra.report.model import CurveView, DoseView, LesionView, SubjectView
+from lutra.report.numbers import MINUS, NBSP, change_text, plain_text
+
+REPEATABILITY = 0.1
+"""A relative change of a lesion's activity below which it is called alike."""
 
 
 def plural(n: int, word: str) -> str:
@@ -17,47 +19,80 @@ def plural(n: int, word: str) -> str:
 def subject_title(subject: SubjectView) -> str:
     """Say what this subject's page can answer, in a sentence."""
     doses = [d for lesion in subject.lesions for d in lesion.doses]
-    if any(d.number.estimate for d in doses):
-        cycles = plural(len({d.cycle for d in doses}), "cycle")
-        return f"Absorbed dose of {plural(len(subject.lesions), 'lesion')} in {cycles}"
+    known = [d for d in doses if d.number.estimate]
+    if known:
+        cycles = plural(len({d.cycle for d in known}), "cycle")
+        lesions = plural(sum(any(d.number.estimate for d in lesion.doses) for lesion in subject.lesions), "lesion")
+        missing = len(doses) - len(known)
+        return f"Absorbed dose of {lesions} in {cycles}" + (f"; {missing} undetermined" if missing else "")
+    if doses:
+        return "Absorbed dose cannot be determined"
     if subject.lesions:
-        return f"{plural(len(subject.lesions), 'lesion')} measured; no dose without a therapy SPECT"
+        reason = "no dose without a therapy SPECT" if not _has_spect(subject) else "no dose could be computed"
+        return f"{plural(len(subject.lesions), 'lesion')} measured; {reason}"
     if subject.series:
         return "Images without lesions: whole-image numbers only"
     return "No usable image yet"
 
 
-def curve_title(lesion: LesionView) -> str:
+def missing_words(subject: SubjectView) -> tuple[str, ...]:
+    """Name what this subject does not have and what each gap costs."""
+    roles = {s.role for s in subject.series}
+    gaps = []
+    if "therapy-spect" not in roles:
+        gaps.append("no therapy SPECT, so no dose")
+    elif not subject.cycles:
+        gaps.append("no known administration, so no time-integrated activity")
+    if "ct" not in roles:
+        gaps.append("no CT, so no diameter on CT and no density")
+    if not subject.lesions:
+        gaps.append("no lesion outlined, so whole-image numbers only")
+    if subject.weight_kg is None and roles & {"fdg-pet", "sstr-pet", "other-pet"}:
+        gaps.append("no agreed weight")
+    return tuple(gaps)
+
+
+def curve_title(curves: Sequence[CurveView]) -> str:
     """Say what the activity curves say."""
-    if any(not c.identifiable for c in lesion.curves):
-        points = min(len(c.measured) for c in lesion.curves if not c.identifiable)
+    weak = [c for c in curves if not c.identifiable]
+    if weak:
+        points = min(len(c.measured) for c in weak)
         return f"{plural(points, 'scan')} {'does' if points == 1 else 'do'} not identify a curve"
-    if len(lesion.curves) > 1:
-        first, last = (max(a for _, a, _ in c.measured) for c in (lesion.curves[0], lesion.curves[-1]))
-        change = last / first - 1
-        span = f"from cycle {lesion.curves[0].cycle} to {lesion.curves[-1].cycle}"
-        if change < FALLS:
-            return f"Uptake falls by {change_text(change).lstrip('−')} {span}"
-        if change > RISES:
-            return f"Uptake rises by {change_text(change).lstrip('+')} {span}"
-        return "Uptake is alike in all cycles"
-    return "Activity over time"
+    first, last = (max((a for _, a, _ in c.measured), default=0.0) for c in (curves[0], curves[-1]))
+    if len(curves) < 2 or not first:
+        return "Activity over time"
+    change = last / first - 1
+    span = f"from cycle {curves[0].cycle} to {curves[-1].cycle}"
+    if abs(change) <= REPEATABILITY:
+        return f"Uptake is alike {span}"
+    verb = "falls" if change < 0 else "rises"
+    return f"Uptake {verb} by {change_text(change).lstrip(MINUS + '+')} {span}"
 
 
-def dose_title(lesion: LesionView) -> str:
-    """Say what the doses are: the dose of the first engine, if there is one cycle."""
-    known = [d for d in lesion.doses if d.number.estimate]
+def dose_title(doses: Sequence[DoseView]) -> str:
+    """Say what the doses are: the dose of the first method that has one, if there is one cycle."""
+    known = [d for d in doses if d.number.estimate]
     if not known:
         return "Absorbed dose cannot be determined"
-    cycles = {d.cycle for d in known}
+    cycles = sorted({d.cycle for d in known})
     if len(cycles) == 1:
-        return f"{plain_text(known[0].number)} in cycle {known[0].cycle}"
+        return f"Cycle {cycles[0]}: {plain_text(known[0].number)}"
     return f"Absorbed dose in {plural(len(cycles), 'cycle')}"
 
 
 def size_title(lesion: LesionView) -> str:
     """Say what the diameters did."""
-    if lesion.responses:
-        last = lesion.responses[-1]
-        return f"{last.current_mm:.0f}\u00a0mm, {change_text(last.change)} from {last.baseline_mm:.0f}\u00a0mm: {last.category}"
-    return "Longest transversal diameter"
+    if not lesion.responses:
+        return "Longest transversal diameter"
+    last = lesion.responses[-1]
+    sizes = f"{last.current_mm:.0f}{NBSP}mm, {change_text(last.change)} from {last.baseline_mm:.0f}{NBSP}mm"
+    return f"{sizes}: {last.category}"
+
+
+def findings_title(n: int) -> str:
+    """Say how much needs a person."""
+    return f"{plural(n, 'finding')} for a person" if n else "No finding needs a person"
+
+
+def _has_spect(subject: SubjectView) -> bool:
+    return any(s.role == "therapy-spect" for s in subject.series)

@@ -1,4 +1,6 @@
 // Lutra: theme, keyboard, the "why" drawer, hints, linked crosshair. No dependency, no request.
+// A classic script in a block: browsers refuse module scripts on pages opened from disk.
+{
 const $ = (q, el = document) => el.querySelector(q);
 const $$ = (q, el = document) => [...el.querySelectorAll(q)];
 
@@ -26,13 +28,13 @@ function openWhy(button) {
   const bar = ([name, share, shared]) => share === null
     ? `<span>${name}</span><span class="mute">not evaluated</span><span></span>`
     : `<span>${name}</span><svg class="${shared ? "shared" : ""}" aria-hidden="true"><rect width="${share}%" height="8" rx="4"/></svg><span class="mute">${share}\u00a0%</span>`;
+  const budget = w.budget.length ? `<h3>Uncertainty budget, share of the variance</h3><div class="budget">${w.budget.map(bar).join("")}</div>
+    ${w.budget.some(([, , shared]) => shared) ? "<p class=\"note mute\">Grey: shared with other scans or lesions, so it does not average out.</p>" : ""}` : "";
+  const chain = w.chain.length ? `<h3>From this number back to the images</h3><ol class="chain">${w.chain.map(([a, b]) => `<li>${a}<small>${b}</small></li>`).join("")}</ol>` : "";
   $("#why-body").innerHTML = `
-    <p class="val">${w.value}</p><p class="soft">${w.text}</p>
-    <h3>Uncertainty budget, share of the variance</h3><div class="budget">${w.budget.map(bar).join("")}</div>
-    <p class="note mute">Grey: shared with other scans or lesions, so it does not average out.</p>
-    <h3>From this number back to the images</h3><ol class="chain">${w.chain.map(([a, b]) => `<li>${a}<small>${b}</small></li>`).join("")}</ol>
+    <p class="val">${w.value}</p><p class="soft">${w.text}</p>${budget}${chain}
     <h3>Receipt</h3><p class="mono soft">${w.receipt}</p>`;
-  $("#why-title").textContent = w.title;
+  $("#why-title").innerHTML = w.title;  // the report escapes all of these
   drawer.hidden = false;
   $("#why-close").focus({ preventScroll: true });
 }
@@ -111,3 +113,4 @@ document.addEventListener("pointermove", e => {
     $(".xv", c).style.left = 100 * (e.clientX - box.left) / box.width + "%";
   });
 });
+}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 
 from pydicom import Dataset
@@ -35,6 +36,8 @@ def parse(stamp: str, zone: str, offset: str = "") -> datetime | None:
     try:
         read = datetime.strptime(whole.ljust(14, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007  (its zone follows)
         read += timedelta(microseconds=int(fraction[:6].ljust(6, "0")) if fraction else 0)
+        if offset and not re.fullmatch(r"[+-]\d{4}", offset):
+            return None
         if offset:
             hours, minutes = int(offset[1:3]), int(offset[3:5])
             shift_by = timedelta(hours=hours, minutes=minutes) * (-1 if offset[0] == "-" else 1)

@@ -74,5 +74,22 @@ def _rescaled(stored: Dataset, path: Path, shape: tuple[int, int]) -> np.ndarray
         ) from error
     if pixels.shape != shape:
         raise Unreadable(f"pixel array of {pixels.shape}", where=f"{path} (7FE0,0010)", required=str(shape))
-    slope, intercept = float(stored.get("RescaleSlope", 1) or 1), float(stored.get("RescaleIntercept", 0) or 0)
-    return pixels.astype(np.float64) * slope + intercept
+    if "RescaleSlope" not in stored and "RescaleIntercept" not in stored:
+        return np.asarray(pixels, np.float64)
+    return pixels.astype(np.float64) * _number(stored, "RescaleSlope", path) + _number(stored, "RescaleIntercept", path)
+
+
+def _number(stored: Dataset, tag: str, path: Path) -> float:
+    try:
+        number = float(stored[tag].value)
+    except (KeyError, TypeError, ValueError):
+        number = float("nan")
+    if not np.isfinite(number) or (tag == "RescaleSlope" and number == 0):
+        code = "(0028,1053)" if tag == "RescaleSlope" else "(0028,1052)"
+        raise Unreadable(
+            f"{tag} is missing, zero or no number",
+            where=f"{path} {code}",
+            required="a number",
+            do="export the file again",
+        )
+    return number

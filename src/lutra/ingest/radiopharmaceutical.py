@@ -108,6 +108,16 @@ def _administered_at(
     stated = parse(text(item, "RadiopharmaceuticalStartDateTime"), zone, offset)
     tag = "(0018,1078) Radiopharmaceutical Start DateTime"
     if stated is None:
+        if text(item, "RadiopharmaceuticalStartTime") and (positive(item, "RadionuclideHalfLife") or 0) > DAY_S:
+            findings.append(
+                Finding(
+                    Severity.WARNING,
+                    "ingest.administration-without-date",
+                    "(0018,1072) Radiopharmaceutical Start Time has no date, and a nuclide that lives longer than a day may have "
+                    "been given days before; the administration time is not used. Required: (0018,1078) with date and time",
+                )
+            )
+            return None
         tag = "(0018,1072) Radiopharmaceutical Start Time"
         day = text(header, "AcquisitionDate") or text(header, "SeriesDate")
         stated = parse(day + text(item, "RadiopharmaceuticalStartTime"), zone, offset)

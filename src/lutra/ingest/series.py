@@ -35,6 +35,8 @@ MUST_AGREE = {
     "Units": "(0054,1001)",
     "DecayCorrection": "(0054,1102)",
 }
+ROUNDED = {"PixelSpacing", "ImageOrientationPatient"}
+"""Only these are compared as numbers: patient `0012` is not patient `12`."""
 ORIENTATION_TOLERANCE = 1e-4
 """Direction cosines and spacings are text in DICOM; writers round them differently from slice to slice."""
 
@@ -112,7 +114,7 @@ def _require_agreement(slices: list[tuple[Path, Dataset]]) -> None:
             )
         for tag, code in MUST_AGREE.items():
             here, there = text(header, tag), text(reference, tag)
-            if here != there and not _nearly_equal(here, there):
+            if here != there and not (tag in ROUNDED and _nearly_equal(here, there)):
                 raise InconsistentSeries(
                     f"{tag} is {here or 'missing'} here and {there or 'missing'} in {reference_path.name}",
                     where=f"{path} {code}",
@@ -256,7 +258,7 @@ def _header(
         description=text(first, "SeriesDescription"),
         manufacturer=text(first, "Manufacturer"),
         model=text(first, "ManufacturerModelName"),
-        image_type=tuple(str(v) for v in first.get("ImageType", None) or ()),
+        image_type=tuple(str(v) for v in _many(first.get("ImageType"))),
         frame_of_reference=text(first, "FrameOfReferenceUID"),
         instances=tuple(text(h, "SOPInstanceUID") for h in headers),
         grid=grid,

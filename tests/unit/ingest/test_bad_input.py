@@ -183,3 +183,36 @@ def test_nuclide_in_words(words: str, nuclide: str) -> None:
     from lutra.ingest.radiopharmaceutical import nuclide_from_words
 
     assert nuclide_from_words(words) == nuclide
+
+
+def test_patient_numbers_are_text(tmp_path: Path) -> None:
+    """Patient 0012 is not patient 12, though they are the same number."""
+    paths = write_pet(tmp_path, patient="0012")
+    edit(paths[2], lambda f: setattr(f, "PatientID", "12"))
+    assert read_header(paths, IngestSettings()).value is None
+
+
+def test_a_rescale_slope_of_zero_is_refused(tmp_path: Path) -> None:
+    paths = write_pet(tmp_path)
+    edit(paths[1], lambda f: setattr(f, "RescaleSlope", 0))
+    header = read_header(paths, IngestSettings()).value
+    assert header is not None
+    image = read_image(paths, header, IngestSettings())
+    assert image.value is None
+    assert "(0028,1053)" in image.findings[0].text
+
+
+def test_a_long_lived_nuclide_is_not_dated_by_a_time_of_day(tmp_path: Path) -> None:
+    def long_lived(file: pydicom.Dataset) -> None:
+        item = file.RadiopharmaceuticalInformationSequence[0]
+        item.RadionuclideHalfLife = "574300"
+        del item.RadiopharmaceuticalStartDateTime
+
+    paths = write_pet(tmp_path)
+    for path in paths:
+        edit(path, long_lived)
+    outcome = read_header(paths, IngestSettings())
+    assert "ingest.administration-without-date" in codes(outcome.findings)
+    assert outcome.value is not None
+    assert outcome.value.radiopharmaceutical is not None
+    assert outcome.value.radiopharmaceutical.administered_at is None

@@ -43,14 +43,17 @@ def test_dose_interval_holds_the_true_dose(
     row = found(rows, f"{lesion}/{cycle}/absorbed-dose.local")
     true_gy = truth[LESIONS[lesion]][cycle]["absorbed_dose_electrons_gy"]
     assert float(row["low95"]) < true_gy < float(row["high95"])
-    assert float(row["value"]) == pytest.approx(true_gy, rel=0.15)  # blurred, noisy, sphere recovery for an ellipsoid
+    # The fit reads the 4 h scan, where 9 % of the uptake is still to come, as washout: up to 6 % on the half-life (below).
+    assert float(row["value"]) == pytest.approx(true_gy, rel=0.08)
 
 
 @pytest.mark.parametrize("lesion", LESIONS)
 def test_half_life_and_size(rows: list[dict[str, str]], truth: dict[str, Any], lesion: str) -> None:
     true = truth[LESIONS[lesion]]
     half_life_h = float(found(rows, f"{lesion}/cycle-1/effective-half-life")["value"])
-    assert half_life_h == pytest.approx(true["cycle-1"]["effective_half_life_h"], rel=0.15)
+    excess = half_life_h / true["cycle-1"]["effective_half_life_h"] - 1
+    # A mono-exponential through noise-free points of this uptake (1.2 h) is 3.8 to 5.8 % too long for half-lives of 64 to 98 h.
+    assert -0.02 < excess < 0.08
     (baseline,) = [r for r in rows if r["key"].endswith(f"{lesion}/CT-5-Jan-2026/longest-diameter")]
     assert float(baseline["value"]) == pytest.approx(true["longest_diameter_mm"], abs=0.5 * 2.2)
     (volume,) = [r for r in rows if r["key"].endswith(f"{lesion}/CT-5-Jan-2026/volume")]

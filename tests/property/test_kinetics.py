@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lutra.core.curve import TimeActivityCurve
@@ -38,14 +38,15 @@ def test_integral_and_uncertainty_scale_with_the_activity(values: list[float], f
 
 
 @settings(max_examples=12, deadline=None)
+@example(values=[1e5], first_h=23.0, relative=0.25)
+@example(values=[1e5, 1e5, 1e5], first_h=4.0, relative=0.1)
 @given(values=activities, first_h=start_h, relative=st.floats(0.001, 0.3))
 def test_a_common_relative_error_is_the_relative_error_of_the_integral(
     values: list[float], first_h: float, relative: float
 ) -> None:
     """The integral is of first degree in the activities (Euler), whatever they do."""
     found = tia(curve(values, first_h, relative=relative))
-    # The gradient is numeric; where two points are equal to rounding its two sides differ.
-    assert found.budget["camera calibration"] == pytest.approx(relative * found.value, rel=1e-3)
+    assert found.budget["camera calibration"] == pytest.approx(relative * found.value, rel=1e-4)  # a numeric gradient
 
 
 @settings(max_examples=12, deadline=None)

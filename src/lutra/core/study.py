@@ -11,6 +11,9 @@ from lutra.core.frozen import FrozenMap, frozen_map
 from lutra.core.grid import Grid
 from lutra.core.units import HOUR_S
 
+SIMULATED_BY = "Lutra simulate"
+"""Manufacturer (0008,0070) of images that show no person; the report says so on every page."""
+
 
 class Role(StrEnum):
     """What an image is for in this study."""

@@ -6,8 +6,8 @@ a series, `image` its voxels, `contours` reads RTSTRUCT, `clock` and `radiopharm
 
 from lutra.ingest.contours import read_contours
 from lutra.ingest.image import read_image
-from lutra.ingest.intake import Intake, SourceFile, scan
+from lutra.ingest.intake import Intake, scan
 from lutra.ingest.series import read_header
 from lutra.ingest.settings import IngestSettings
 
-__all__ = ["IngestSettings", "Intake", "SourceFile", "read_contours", "read_header", "read_image", "scan"]
+__all__ = ["IngestSettings", "Intake", "read_contours", "read_header", "read_image", "scan"]

@@ -13,6 +13,7 @@ from pydicom.errors import InvalidDicomError
 
 from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
+from lutra.core.source import SourceFile
 from lutra.ingest.quiet import quietly
 
 TAGS = [
@@ -26,22 +27,6 @@ TAGS = [
     "Modality",
 ]
 REQUIRED = {"SOPInstanceUID": "(0008,0018)", "SeriesInstanceUID": "(0020,000E)", "PatientID": "(0010,0020)"}
-
-
-@frozen
-class SourceFile:
-    """A DICOM instance on disk."""
-
-    path: str
-    sha256: str
-    size: int
-    mtime_ns: int
-    sop_instance_uid: str
-    sop_class_uid: str
-    series_uid: str
-    study_uid: str
-    subject_id: str
-    modality: str
 
 
 @frozen

@@ -129,7 +129,7 @@ def _integrate(curve: TimeActivityCurve, half_lives_s: Array) -> TacFit:
     parts = _parts(times, activities, mean_half_life)
     value = float(totals.mean())
 
-    budget = linear_budget(_gradient(times, activities, mean_half_life), curve.activities, noise=True)
+    budget = linear_budget(_gradient(times, activities, mean_half_life, value), curve.activities, noise=True)
     budget[UPTAKE_SOURCE] = (parts.uptake_high - parts.uptake_low) / 2 / sqrt(3)  # sd of a uniform distribution
     budget[tail_source] = float(totals.std())
     half_life = Estimate(
@@ -173,8 +173,14 @@ def _trapezoid(a: float, b: float, step_s: float) -> float:
     return float(mean * step_s)
 
 
-def _gradient(times: Array, activities: Array, half_life_s: float) -> Array:
-    """Differentiate the integral by each activity, by central differences. [s] (n,)"""
+def _gradient(times: Array, activities: Array, half_life_s: float, value: float) -> Array:
+    """Differentiate the integral by each activity, by central differences. [s] (n,)
+
+    With several points the mean over the draws is the integral at the mean half-life. With one it is not, because the drawn
+    half-life also extrapolates back; but then the integral is proportional to that point.
+    """
+    if len(times) == 1:
+        return value / activities
     gradient = np.empty(len(times))
     for n, activity in enumerate(activities):
         step = np.zeros(len(times))

@@ -22,9 +22,9 @@ from lutra.core.errors import InputError, LutraError, PluginError, StoreError, U
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.core.receipt import Receipt, StepKey
+from lutra.core.source import SourceFile
 from lutra.pipeline.code import code_digest
 from lutra.store import ArtifactStore, Ledger
-from lutra.store.ledger import Source
 
 
 @frozen
@@ -62,14 +62,14 @@ class Made:
 class Files:
     """Source files as the input of a step; identified by content, handed over as paths."""
 
-    sources: tuple[Source, ...]
+    sources: tuple[SourceFile, ...]
 
 
 @frozen
 class OneFile:
     """A single source file as the input of a step, handed over as a path."""
 
-    source: Source
+    source: SourceFile
 
 
 Input = Made | Files | OneFile | tuple[Made, ...] | Any

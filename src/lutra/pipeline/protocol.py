@@ -105,7 +105,9 @@ def parse_protocol(text: str, where: str) -> Protocol:
     try:
         return _converter().structure(table, Protocol)
     except (ClassValidationError, ValueError, TypeError, KeyError) as error:
-        raise ProtocolError("; ".join(cattrs.transform_error(error)), where=where, do="correct this setting") from error
+        raise ProtocolError(
+            "; ".join(cattrs.transform_error(error, format_exception=_reason)), where=where, do="correct this setting"
+        ) from error
 
 
 def _refuse_unknown(table: dict[str, Any], into: type, where: str, prefix: str = "") -> None:
@@ -121,6 +123,11 @@ def _refuse_unknown(table: dict[str, Any], into: type, where: str, prefix: str =
         kind = known[key]
         if kind is not None and attrs.has(kind) and isinstance(given, dict):
             _refuse_unknown(given, kind, where, f"{prefix}{key}.")
+
+
+def _reason(error: BaseException, _expected: type | None) -> str:
+    """Give the reason a setting was refused; a missing one has nothing but its name."""
+    return f"missing setting {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _converter() -> cattrs.Converter:

@@ -7,15 +7,13 @@ from pathlib import Path
 
 from lutra import __version__
 from lutra.core.errors import UsageError
+from lutra.core.study import SIMULATED_BY
 from lutra.pipeline.conductor import Conductor
 from lutra.pipeline.study import StudyFolder
 from lutra.pipeline.views import Gatherer
 from lutra.pipeline.why import Provenance
 from lutra.report import write_report
 from lutra.report.model import StudyView
-
-SIMULATED_BY = "Lutra simulate"
-"""Manufacturer (0008,0070) of images the digital patient is made of."""
 
 
 def write_study_report(study: StudyFolder) -> Path:

@@ -16,7 +16,7 @@ from lutra.core.estimate import Estimate, Unit
 from lutra.core.frozen import FrozenMap
 from lutra.core.response import DiameterPair, ResponseAssessment
 from lutra.pipeline.conductor import Conductor, Made
-from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SubjectRecord
+from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.store.ledger import ResultRow
 
 READER = "reader"
@@ -51,14 +51,19 @@ def results(conductor: Conductor, record: SubjectRecord) -> Iterator[Result]:
     """Every number of one subject."""
     subject = record.subject.subject_id
     for series in record.series:
-        if series.summary:
-            yield from _measurements(conductor, subject, f"{subject}/image/{slug(series.label)}", series.summary)
+        yield from series_results(conductor, subject, series)
     for observation in record.organs:
         if observation.measurements:
             base = f"{subject}/{slug(observation.region_name)}/{slug(observation.label)}"
             yield from _measurements(conductor, subject, base, observation.measurements)
     for lesion in record.lesions:
         yield from lesion_results(conductor, subject, lesion)
+
+
+def series_results(conductor: Conductor, subject: str, series: SeriesRecord) -> Iterator[Result]:
+    """Numbers of one image as a whole."""
+    if series.summary:
+        yield from _measurements(conductor, subject, f"{subject}/image/{slug(series.label)}", series.summary)
 
 
 def lesion_results(conductor: Conductor, subject: str, lesion: LesionRecord) -> Iterator[Result]:

@@ -9,14 +9,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from lutra import __version__
-from lutra.core.digest import canonical, digest
+from lutra.core.digest import digest
 from lutra.core.errors import LutraError, SourceChanged, StoreError, UsageError
 from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.core.receipt import Receipt, StepKey
+from lutra.core.source import SourceFile
 from lutra.ingest import scan
 from lutra.pipeline.code import code_digest
 from lutra.pipeline.conductor import Conductor, user
@@ -25,7 +26,6 @@ from lutra.pipeline.record import RECORD_TYPES, SubjectRecord
 from lutra.pipeline.results import result_rows
 from lutra.pipeline.study_run import run_subject
 from lutra.store import ArtifactStore, Ledger
-from lutra.store.ledger import Source
 
 INTAKE_STEP = "ingest.intake"
 
@@ -108,11 +108,12 @@ class StudyFolder:
             if not path.exists():
                 raise UsageError("no such file or folder", where=str(path), do="check the path")
         intake = scan([path.resolve() for path in paths], progress)
-        files = [Source(**_fields(file)) for file in intake.files]
+        conflicts, conflicting = self._conflicts_with_known(intake.files)
+        files = [file for file in intake.files if file.sop_instance_uid not in conflicting]
         if copy:
             files = [self._copied(file) for file in files]
         new = self.ledger.add_sources(files)
-        findings = (*intake.findings, *self._conflicts_with_known(files))
+        findings = (*intake.findings, *conflicts)
         key = StepKey(
             INTAKE_STEP,
             FrozenMap({"files": tuple(file.sha256 for file in files), "paths": tuple(str(path) for path in paths)}),
@@ -123,7 +124,7 @@ class StudyFolder:
         self.log("study add", {"paths": [str(path) for path in paths], "new_instances": new})
         return new, findings
 
-    def _copied(self, file: Source) -> Source:
+    def _copied(self, file: SourceFile) -> SourceFile:
         target = self.root / "dicom" / file.sha256[:2] / f"{file.sha256[2:]}.dcm"
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
@@ -131,21 +132,26 @@ class StudyFolder:
             shutil.copyfile(file.path, partial)
             partial.rename(target)
         stat = target.stat()
-        return Source(**(_fields(file) | {"path": str(target), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}))
+        return evolve(file, path=str(target), size=stat.st_size, mtime_ns=stat.st_mtime_ns)
 
-    def _conflicts_with_known(self, files: Iterable[Source]) -> list[Finding]:
-        """Files that carry the identity of a known instance and other content: the first one stays in use."""
-        new = {file.sop_instance_uid: file for file in files}
-        return [
+    def _conflicts_with_known(self, files: Iterable[SourceFile]) -> tuple[list[Finding], set[str]]:
+        """Files that carry the identity of a known instance and other content: the one added first stays in use."""
+        known = {source.sop_instance_uid: source for source in self.ledger.sources()}
+        conflicts = [
+            (known[file.sop_instance_uid], file)
+            for file in files
+            if file.sop_instance_uid in known and known[file.sop_instance_uid].sha256 != file.sha256
+        ]
+        findings = [
             Finding(
                 Severity.ERROR,
                 "ingest.instance-conflict",
-                f"{new[known.sop_instance_uid].path} has the SOP Instance UID (0008,0018) of {known.path} and other content; "
-                "the file added first stays in use. To do: find out which is right and remove the other",
+                f"{new.path} has the SOP Instance UID (0008,0018) of {old.path} as it was added, and other content; it is left "
+                "out. To do: find out which is right; a corrected image needs a UID of its own",
             )
-            for known in self.ledger.sources()
-            if known.sop_instance_uid in new and known.sha256 != new[known.sop_instance_uid].sha256
+            for old, new in conflicts
         ]
+        return findings, {new.sop_instance_uid for _, new in conflicts}
 
     # ---- check ----
     def check(self, *, artifacts: bool = False) -> tuple[Finding, ...]:
@@ -223,7 +229,7 @@ class StudyFolder:
         return tuple(unique)
 
 
-def verify_source(source: Source) -> None:
+def verify_source(source: SourceFile) -> None:
     """Raise unless the file is what it was when it was added; content is read again only if size or time differ."""
     path = Path(source.path)
     try:
@@ -243,8 +249,3 @@ def verify_source(source: Source) -> None:
             required=f"SHA-256 {source.sha256}",
             do="restore the original; a corrected image is a new instance with its own SOP Instance UID",
         )
-
-
-def _fields(file: Any) -> dict[str, Any]:
-    fields: dict[str, Any] = canonical(file)
-    return {name: value for name, value in fields.items() if not name.startswith("@")}

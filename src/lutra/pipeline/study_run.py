@@ -14,6 +14,7 @@ from lutra.core.finding import Severity
 from lutra.core.frozen import FrozenMap
 from lutra.core.lesion import Lesion
 from lutra.core.region import Region, RegionKind
+from lutra.core.source import SourceFile
 from lutra.core.study import Role, SeriesHeader, Subject, Timepoint
 from lutra.ingest import read_contours, read_header, read_image
 from lutra.pipeline import plugins, wiring
@@ -24,7 +25,7 @@ from lutra.pipeline.timeline import subject_timeline
 from lutra.quantify import measure, quantify, role_of, summarise
 from lutra.response import measure_diameters
 from lutra.segment import regions_from_contours
-from lutra.store.ledger import LesionList, Source
+from lutra.store.ledger import LesionList
 from lutra.track import Candidate, identify
 
 
@@ -49,7 +50,9 @@ class _Seen:
     region: Region
 
 
-def run_subject(conductor: Conductor, protocol: Protocol, subject_id: str, sources: Sequence[Source]) -> SubjectRecord:
+def run_subject(
+    conductor: Conductor, protocol: Protocol, subject_id: str, sources: Sequence[SourceFile]
+) -> SubjectRecord:
     """Run every stage for one subject.
 
     A series that is refused leaves its Findings and the others go on.
@@ -114,7 +117,7 @@ def run_subject(conductor: Conductor, protocol: Protocol, subject_id: str, sourc
 
 # ---- 1 ingest, 2 quantify ----
 def _image(
-    conductor: Conductor, protocol: Protocol, uid: str, files: tuple[Source, ...]
+    conductor: Conductor, protocol: Protocol, uid: str, files: tuple[SourceFile, ...]
 ) -> tuple[_Image | None, SeriesRecord]:
     first_receipt = len(conductor.receipts)
     paths = Files(files)
@@ -152,7 +155,7 @@ def _with_label(record: SeriesRecord, timepoint: Timepoint | None) -> SeriesReco
 
 # ---- 3 align, 4 segment ----
 def _regions(
-    conductor: Conductor, protocol: Protocol, images: Sequence[_Image], drawings: dict[str, tuple[Source, ...]]
+    conductor: Conductor, protocol: Protocol, images: Sequence[_Image], drawings: dict[str, tuple[SourceFile, ...]]
 ) -> tuple[_Seen, ...]:
     """Put every drawn region on every image of its frame of reference.
 

@@ -18,8 +18,7 @@ from lutra.imaging.render import Scale, crop_png, outline_in_crop
 from lutra.pipeline import why
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
-from lutra.pipeline.results import Result, cycle_results, observation_results, slug
-from lutra.pipeline.results import results as all_results
+from lutra.pipeline.results import Result, cycle_results, observation_results, series_results, slug
 from lutra.report.model import (
     CurveView,
     CycleView,
@@ -151,14 +150,9 @@ class Gatherer:
             spacing_mm=grid.spacing_mm if grid else None,
             unit=volume.unit.value if volume else None,
             decay_referenced_to=volume.decay_referenced_to if volume else None,
-            numbers=self._numbers(
-                r for r in all_results(self._conductor, self._only(series)) if r.path.split("/")[1] == "image"
-            ),
+            numbers=self._numbers(series_results(self._conductor, self._subject, series)),
             finding_count=series.findings,
         )
-
-    def _only(self, series: SeriesRecord) -> SubjectRecord:
-        return SubjectRecord(self._record.subject, (series,), (), (), ())
 
     # ---- course ----
     def _cycle(self, number: int) -> CycleView:

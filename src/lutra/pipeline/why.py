@@ -9,8 +9,9 @@ from attrs import frozen
 
 from lutra.core.errors import UsageError
 from lutra.core.receipt import Receipt
+from lutra.core.source import SourceFile
 from lutra.store import Ledger
-from lutra.store.ledger import ResultRow, Source
+from lutra.store.ledger import ResultRow
 
 
 @frozen
@@ -156,8 +157,8 @@ def _digests(receipt: Receipt) -> list[tuple[str, str]]:
     return [(name, d.partition("[")[0]) for name, digests in receipt.made_by.inputs.items() for d in digests if d]
 
 
-def _groups(sources: Sequence[Source]) -> tuple[SourceGroup, ...]:
-    by_series: dict[str, list[Source]] = {}
+def _groups(sources: Sequence[SourceFile]) -> tuple[SourceGroup, ...]:
+    by_series: dict[str, list[SourceFile]] = {}
     for source in sources:
         by_series.setdefault(source.series_uid, []).append(source)
     return tuple(

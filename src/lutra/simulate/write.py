@@ -14,7 +14,7 @@ from attrs import evolve, frozen
 
 from lutra.core.grid import Grid
 from lutra.core.region import ContourSet
-from lutra.core.study import DecayCorrection, Radiopharmaceutical, SeriesHeader
+from lutra.core.study import SIMULATED_BY, DecayCorrection, Radiopharmaceutical, SeriesHeader
 from lutra.core.time import seconds_between
 from lutra.core.units import HOUR_S, Unit
 from lutra.core.volume import Volume
@@ -27,7 +27,6 @@ from lutra.simulate.patient import LESION_DENSITY_G_PER_ML, DigitalLesion, Digit
 from lutra.simulate.scanner import blur, emission
 
 ZONE = ZoneInfo("Europe/Brussels")
-MANUFACTURER = "Lutra simulate"
 SPECT_FWHM_MM, PET_FWHM_MM, CT_FWHM_MM = 12.0, 6.0, 1.5
 THERAPY_BQ, FDG_BQ, SSTR_BQ = 7.4e9, 250e6, 150e6
 SCAN_HOURS = (4.0, 24.0, 72.0, 168.0)
@@ -180,7 +179,7 @@ class _Writer:
             modality=modality,
             sop_class_uid=str(STORAGE[modality]),
             description=description,
-            manufacturer=MANUFACTURER,
+            manufacturer=SIMULATED_BY,
             model="glasshouse",
             image_type=("DERIVED", "PRIMARY", "DIFFUSION MAP", "ADC")
             if modality == "MR"

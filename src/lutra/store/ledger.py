@@ -13,24 +13,9 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from lutra.core.digest import canonical
 from lutra.core.errors import StoreError
 from lutra.core.receipt import Receipt
+from lutra.core.source import SourceFile
 from lutra.store import schema
 from lutra.store.codec import Codec
-
-
-@frozen
-class Source:
-    """A file the study rests on, as it was when it was added."""
-
-    path: str
-    sha256: str
-    size: int
-    mtime_ns: int
-    sop_instance_uid: str
-    sop_class_uid: str
-    series_uid: str
-    study_uid: str
-    subject_id: str
-    modality: str
 
 
 @frozen
@@ -89,30 +74,30 @@ class Ledger:
         self._engine.dispose()
 
     # ---- sources ----
-    def add_sources(self, files: Iterable[Source]) -> int:
+    def add_sources(self, files: Iterable[SourceFile]) -> int:
         """Record source files; one already known by path is updated. Return how many instances are new."""
         rows = [_as_row(file) for file in files]
         with self._engine.begin() as connection:
-            before = connection.scalar(select(func.count()).select_from(schema.sources)) or 0
+            before = connection.scalar(select(func.count(schema.sources.c.sop_instance_uid.distinct()))) or 0
             for row in rows:
                 statement = upsert(schema.sources).values(row)
                 connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=row))
-            after = connection.scalar(select(func.count()).select_from(schema.sources)) or 0
+            after = connection.scalar(select(func.count(schema.sources.c.sop_instance_uid.distinct()))) or 0
         return after - before
 
-    def sources(self, subject_id: str | None = None) -> tuple[Source, ...]:
-        """Source files, by series and path; one per SOP instance."""
+    def sources(self, subject_id: str | None = None) -> tuple[SourceFile, ...]:
+        """SourceFile files, by series and path; one per SOP instance."""
         query = select(schema.sources).order_by(schema.sources.c.series_uid, schema.sources.c.path)
         if subject_id is not None:
             query = query.where(schema.sources.c.subject_id == subject_id)
-        unique: dict[str, Source] = {}
+        unique: dict[str, SourceFile] = {}
         for row in self._rows(query):
-            unique.setdefault(row["sop_instance_uid"], Source(**row))
+            unique.setdefault(row["sop_instance_uid"], SourceFile(**row))
         return tuple(unique.values())
 
-    def sources_by_digest(self, digests: Sequence[str]) -> tuple[Source, ...]:
-        """Source files with these SHA-256, in the order given."""
-        found = {row["sha256"]: Source(**row) for row in self._rows(select(schema.sources))}
+    def sources_by_digest(self, digests: Sequence[str]) -> tuple[SourceFile, ...]:
+        """SourceFile files with these SHA-256, in the order given."""
+        found = {row["sha256"]: SourceFile(**row) for row in self._rows(select(schema.sources))}
         return tuple(found[digest] for digest in digests if digest in found)
 
     def subject_ids(self) -> tuple[str, ...]:

@@ -23,6 +23,7 @@ class Role(StrEnum):
     SSTR_PET = "sstr-pet"
     OTHER_PET = "other-pet"
     ADC = "adc"
+    DWI = "dwi"
     CT = "ct"
     OTHER_MR = "other-mr"
 
@@ -54,6 +55,8 @@ class Radiopharmaceutical:
         Start of the administration.
     half_life_s
         Physical half-life the scanner used. [s]
+    residual_activity_bq
+        Activity left in the syringe, stated for `residual_measured_at`; None if the header does not give one. [Bq]
     """
 
     nuclide: str | None
@@ -61,6 +64,68 @@ class Radiopharmaceutical:
     activity_bq: float | None
     administered_at: datetime | None
     half_life_s: float | None
+    residual_activity_bq: float | None = None
+    residual_measured_at: datetime | None = None
+
+
+@frozen
+class EnergyWindow:
+    """Range of photon energies a camera counted. [keV]"""
+
+    name: str
+    lower_kev: float
+    upper_kev: float
+
+
+@frozen
+class VolumeKey:
+    """What tells one volume of a series from the others on the same grid; None where it does not vary or is not known.
+
+    Parameters
+    ----------
+    b_value_s_per_mm2
+        Diffusion weighting. [s/mm2]
+    gradient_lps
+        Unit vector of the diffusion gradient; None at b = 0, for a trace image, or if the file does not say.
+    energy_window
+        Index into the header's `energy_windows`, from 0.
+    detector
+        Number of the detector as the file counts, from 1.
+    time_slot
+        Number of the time slot or frame in time, from 1.
+    """
+
+    b_value_s_per_mm2: float | None = None
+    gradient_lps: tuple[float, float, float] | None = None
+    energy_window: int | None = None
+    detector: int | None = None
+    time_slot: int | None = None
+
+
+@frozen
+class RealWorldMap:
+    """Real world value = slope x stored value + intercept, (0040,9096); stands in place of the rescale.
+
+    Parameters
+    ----------
+    unit
+        UCUM code of the result, as the file writes it.
+    """
+
+    slope: float
+    intercept: float
+    unit: str
+
+
+@frozen
+class Camera:
+    """Which machine made an image: by this a calibration is found. Empty where the file does not say."""
+
+    manufacturer: str = ""
+    model: str = ""
+    serial_number: str = ""
+    station: str = ""
+    collimator: str = ""
 
 
 @frozen(eq=False)
@@ -84,7 +149,17 @@ class SeriesHeader:
     vendor_factors
         `philips_suv` (7053,1000) and `philips_activity` (7053,1009), where given. [1]
     instances
-        SOP Instance UIDs in slice order: where every number of this series comes from.
+        SOP Instance UIDs: where every number of this series comes from. Classic slices in the order volume after volume, slice
+        after slice; one UID for a multi-frame object.
+    volumes
+        One key per volume of the series, in the order :func:`lutra.ingest.read_volumes` gives them; a single empty key for
+        an ordinary image.
+    real_world
+        Real world value mapping, where the file has one for all its pixels.
+    energy_windows
+        Windows of a gamma camera.
+    camera
+        The machine.
     """
 
     series_uid: str
@@ -116,6 +191,10 @@ class SeriesHeader:
     patient_sex: str | None = None
     slice_thickness_mm: float | None = None
     vendor_factors: FrozenMap[str, float] = field(factory=FrozenMap, converter=frozen_map)
+    volumes: tuple[VolumeKey, ...] = (VolumeKey(),)
+    real_world: RealWorldMap | None = None
+    energy_windows: tuple[EnergyWindow, ...] = ()
+    camera: Camera = Camera()
 
 
 @frozen

@@ -55,10 +55,13 @@ def three_ints(numbers: Sequence[int]) -> tuple[int, int, int]:
 
 
 def read_only(values: npt.ArrayLike, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
-    """Return `values` as a contiguous array nobody can write to; copied unless it already is one."""
+    """Return `values` as a contiguous array nobody can write to; copied unless it already is one.
+
+    Images come from files with i running fastest and stay like that: turning a CT around costs as much as reading it.
+    """
     array = np.asarray(values, dtype=dtype)
-    if array.flags.writeable or not array.flags.c_contiguous:
-        array = np.array(array, order="C", copy=True)
+    if array.flags.writeable or not array.flags.forc:
+        array = np.array(array, order="K", copy=True)
         array.flags.writeable = False
     return array
 

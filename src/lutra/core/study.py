@@ -149,8 +149,10 @@ class SeriesHeader:
     vendor_factors
         `philips_suv` (7053,1000) and `philips_activity` (7053,1009), where given. [1]
     instances
-        SOP Instance UIDs: where every number of this series comes from. Classic slices in the order volume after volume, slice
-        after slice; one UID for a multi-frame object.
+        SOP Instance UID of every plane, volume after volume and slice after slice: where every number comes from. Planes of a
+        multi-frame object repeat its UID.
+    frame_indices
+        Frame of its file that each plane is, from 0; empty where every file has one.
     volumes
         One key per volume of the series, in the order :func:`lutra.ingest.read_volumes` gives them; a single empty key for
         an ordinary image.
@@ -191,10 +193,11 @@ class SeriesHeader:
     patient_sex: str | None = None
     slice_thickness_mm: float | None = None
     vendor_factors: FrozenMap[str, float] = field(factory=FrozenMap, converter=frozen_map)
-    volumes: tuple[VolumeKey, ...] = (VolumeKey(),)
+    frame_indices: tuple[int, ...] = ()
+    volumes: tuple[VolumeKey, ...] = field(factory=lambda: (VolumeKey(),))
     real_world: RealWorldMap | None = None
     energy_windows: tuple[EnergyWindow, ...] = ()
-    camera: Camera = Camera()
+    camera: Camera = field(factory=Camera)
 
 
 @frozen

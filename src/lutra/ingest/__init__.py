@@ -1,13 +1,14 @@
 """Stage 1: DICOM files to headers, stored voxels and contours.
 
-Validates and refuses by name; never repairs silently, never modifies a file. `intake` sorts files, `series` makes one header of
-a series, `image` its voxels, `contours` reads RTSTRUCT, `clock` and `radiopharmaceutical` read what they are called after.
+Validates and refuses by name; never repairs silently, never modifies a file. `intake` sorts files; `classic` makes `frames` of a
+file, `geometry` stacks them on a grid, `series` makes one header of them, `image` their voxels; `contours` reads RTSTRUCT;
+`elements`, `clock`, `radiopharmaceutical` and `pet` read what they are called after.
 """
 
 from lutra.ingest.contours import read_contours
-from lutra.ingest.image import read_image
+from lutra.ingest.image import read_image, read_volumes
 from lutra.ingest.intake import Intake, scan
 from lutra.ingest.series import read_header
 from lutra.ingest.settings import IngestSettings
 
-__all__ = ["IngestSettings", "Intake", "read_contours", "read_header", "read_image", "scan"]
+__all__ = ["IngestSettings", "Intake", "read_contours", "read_header", "read_image", "read_volumes", "scan"]

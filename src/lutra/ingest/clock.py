@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 from pydicom import Dataset
 
 from lutra.core.time import assume_zone
+from lutra.ingest.elements import text
 
 
 def moment(header: Dataset, date_tag: str, time_tag: str, zone: str) -> datetime | None:
@@ -45,9 +46,3 @@ def parse(stamp: str, zone: str, offset: str = "") -> datetime | None:
     except ValueError:
         return None
     return assume_zone(read, zone)
-
-
-def text(header: Dataset, tag: str) -> str:
-    """Element as plain text, empty if it is missing."""
-    value = header.get(tag)
-    return "" if value is None else str(value).strip()

@@ -11,7 +11,7 @@ from pydicom import Dataset
 
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.region import ContourSet
-from lutra.ingest.clock import text
+from lutra.ingest.elements import text
 from lutra.ingest.quiet import quietly
 
 CLOSED = "CLOSED_PLANAR"

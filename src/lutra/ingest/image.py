@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
+import numpy.typing as npt
 from pydicom import Dataset
 
 from lutra.core.errors import InputError, Unreadable
@@ -15,76 +15,94 @@ from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.study import SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.ingest.clock import text
+from lutra.ingest.elements import number, text
+from lutra.ingest.pixels import planes_of
 from lutra.ingest.quiet import quietly
 from lutra.ingest.settings import IngestSettings
 
+EXACT_IN_FLOAT32 = 2.0**24
+"""Whole numbers below this keep every digit as float32."""
+
 
 def read_image(paths: Sequence[Path], header: SeriesHeader, settings: IngestSettings) -> Outcome[Volume]:
-    """Read the voxels of a series whose header is known to be consistent.
+    """Read the voxels of a series that holds one volume.
 
     Returns
     -------
     Outcome
         Volume in :attr:`~lutra.core.units.Unit.STORED` on the header's grid, each slice rescaled by its own slope and
-        intercept; none if any slice is broken.
+        intercept; none if any slice is broken, or if the series holds several volumes.
+    """
+    if len(header.volumes) > 1:
+        text_ = f"series {header.series_uid} holds {len(header.volumes)} volumes where one is asked for"
+        return Outcome(None, (Finding(Severity.ERROR, "ingest.several-volumes", text_),))
+    outcome = read_volumes(paths, header, settings)
+    return Outcome(outcome.value[0] if outcome.value else None, outcome.findings)
+
+
+@quietly()
+def read_volumes(paths: Sequence[Path], header: SeriesHeader, settings: IngestSettings) -> Outcome[tuple[Volume, ...]]:
+    """Read the voxels of every volume of a series whose header is known to be consistent.
+
+    Returns
+    -------
+    Outcome
+        One volume per key of `header.volumes`, in that order, as of :func:`read_image`.
     """
     _ = settings
     if header.grid is None:
         finding = Finding(Severity.UNDETERMINED, "ingest.no-grid", f"series {header.series_uid} has no geometry")
         return Outcome(None, (finding,))
-    columns, rows, n_slices = header.grid.shape
-    place = {uid: k for k, uid in enumerate(header.instances)}
-    values = np.empty((columns, rows, n_slices), np.float32, order="F")
-    filled = np.zeros(n_slices, bool)
+    columns, rows, _ = header.grid.shape
+    indices = header.frame_indices or (0,) * len(header.instances)
+    place: dict[str, list[tuple[int, int]]] = {}
+    for n, (uid, index) in enumerate(zip(header.instances, indices, strict=True)):
+        place.setdefault(uid, []).append((n, index))
+    # Planes lie one behind another as in the files; seen from outside the axes are still (i, j, k).
+    planes = np.empty((len(header.instances), rows, columns), np.float32)
+    filled = np.zeros(len(planes), bool)
     try:
         for path in paths:
-            stored = _read(path)
-            k = place.get(text(stored, "SOPInstanceUID"))
-            if k is None:
-                continue
-            values[:, :, k] = _rescaled(stored, path, (rows, columns)).T
-            filled[k] = True
+            stored, pixels = planes_of(path, (rows, columns))
+            for n, index in place.get(text(stored, "SOPInstanceUID"), ()):
+                if index >= len(pixels):
+                    raise Unreadable(f"{len(pixels)} frames, frame {index + 1} is missing", where=str(path))
+                _rescale(stored, path, pixels[index], planes[n])
+                filled[n] = True
     except InputError as error:
         return Outcome(None, (Finding(Severity.ERROR, "ingest.image-refused", str(error)),))
     if not filled.all():
-        text_ = f"series {header.series_uid}: {int((~filled).sum())} of {n_slices} slices have no file any more"
+        text_ = f"series {header.series_uid}: {int((~filled).sum())} of {len(planes)} slices have no file any more"
         return Outcome(None, (Finding(Severity.ERROR, "ingest.slices-missing", text_),))
-    return Outcome(Volume(values, header.grid, Unit.STORED, header.acquired_at))
+    grid = header.grid
+    planes.flags.writeable = False  # so that no volume copies them
+    blocks = np.split(planes, len(header.volumes))
+    return Outcome(tuple(Volume(block.T, grid, Unit.STORED, header.acquired_at) for block in blocks))
 
 
-def _read(path: Path) -> Dataset:
-    try:
-        with quietly():
-            return pydicom.dcmread(path)
-    except Exception as error:
-        raise Unreadable(f"broken DICOM: {error}", where=str(path), do="export it again") from error
-
-
-def _rescaled(stored: Dataset, path: Path, shape: tuple[int, int]) -> np.ndarray[Any, Any]:
-    try:
-        with quietly():
-            pixels = stored.pixel_array
-    except Exception as error:
-        raise Unreadable(
-            f"pixel data cannot be read: {error}",
-            where=f"{path} (7FE0,0010)",
-            required=f"{shape[0]} × {shape[1]} pixels of {text(stored, 'BitsAllocated')} bits",
-            do="export the file again; it may be truncated",
-        ) from error
-    if pixels.shape != shape:
-        raise Unreadable(f"pixel array of {pixels.shape}", where=f"{path} (7FE0,0010)", required=str(shape))
+def _rescale(stored: Dataset, path: Path, pixels: npt.NDArray[Any], into: npt.NDArray[np.float32]) -> None:
+    """Slope and intercept of the file, (0028,1053) and (0028,1052); as stored where the file has neither."""
     if "RescaleSlope" not in stored and "RescaleIntercept" not in stored:
-        return np.asarray(pixels, np.float64)
-    return pixels.astype(np.float64) * _number(stored, "RescaleSlope", path) + _number(stored, "RescaleIntercept", path)
+        slope, intercept = 1.0, 0.0
+    else:
+        slope, intercept = _given(stored, "RescaleSlope", path), _given(stored, "RescaleIntercept", path)
+    whole = slope == int(slope) and intercept == int(intercept)
+    if whole and pixels.dtype.itemsize <= 2 and abs(slope) * 2**16 + abs(intercept) < EXACT_IN_FLOAT32:
+        into[...] = pixels
+        if slope != 1:
+            into *= np.float32(slope)
+        if intercept:
+            into += np.float32(intercept)
+        return
+    with np.errstate(over="ignore", invalid="ignore"):
+        into[...] = pixels * np.float64(slope) + intercept
+    if not np.isfinite(into).all():
+        raise Unreadable("a pixel is not a finite number", where=f"{path} (7FE0,0010)", do="export the file again")
 
 
-def _number(stored: Dataset, tag: str, path: Path) -> float:
-    try:
-        number = float(stored[tag].value)
-    except (KeyError, TypeError, ValueError):
-        number = float("nan")
-    if not np.isfinite(number) or (tag == "RescaleSlope" and number == 0):
+def _given(stored: Dataset, tag: str, path: Path) -> float:
+    value = number(stored, tag)
+    if value is None or (tag == "RescaleSlope" and value == 0):
         code = "(0028,1053)" if tag == "RescaleSlope" else "(0028,1052)"
         raise Unreadable(
             f"{tag} is missing, zero or no number",
@@ -92,4 +110,4 @@ def _number(stored: Dataset, tag: str, path: Path) -> float:
             required="a number",
             do="export the file again",
         )
-    return number
+    return value

@@ -12,7 +12,8 @@ from lutra.core.frozen import FrozenMap
 from lutra.core.study import Radiopharmaceutical
 from lutra.core.time import seconds_between
 from lutra.core.units import DAY_S
-from lutra.ingest.clock import parse, text
+from lutra.ingest.clock import parse
+from lutra.ingest.elements import items, positive, text
 
 NUCLIDE_CODES = {
     "C-111A1": "F-18",
@@ -45,7 +46,7 @@ def read_radiopharmaceutical(
     header: Dataset, acquired_at: datetime | None, zone: str, findings: list[Finding]
 ) -> Radiopharmaceutical | None:
     """Read the first item of the sequence; None if there is none."""
-    sequence = header.get("RadiopharmaceuticalInformationSequence")
+    sequence = items(header, "RadiopharmaceuticalInformationSequence")
     if not sequence:
         return None
     item = sequence[0]
@@ -56,15 +57,6 @@ def read_radiopharmaceutical(
         administered_at=_administered_at(header, item, acquired_at, zone, findings),
         half_life_s=positive(item, "RadionuclideHalfLife"),
     )
-
-
-def positive(item: Dataset, tag: str) -> float | None:
-    """Read a number that only makes sense when positive; None otherwise."""
-    try:
-        value = float(item.get(tag))
-    except (TypeError, ValueError):
-        return None
-    return value if value > 0 else None
 
 
 def nuclide_from_words(words: str) -> str | None:
@@ -78,7 +70,7 @@ def nuclide_from_words(words: str) -> str | None:
 
 
 def _nuclide(item: Dataset, findings: list[Finding]) -> str | None:
-    codes = item.get("RadionuclideCodeSequence") or []
+    codes = items(item, "RadionuclideCodeSequence")
     if codes:
         known = NUCLIDE_CODES.get(text(codes[0], "CodeValue")) or nuclide_from_words(text(codes[0], "CodeMeaning"))
         if known:
@@ -97,7 +89,7 @@ def _nuclide(item: Dataset, findings: list[Finding]) -> str | None:
 
 
 def _code_meaning(item: Dataset, tag: str) -> str:
-    codes = item.get(tag) or []
+    codes = items(item, tag)
     return text(codes[0], "CodeMeaning") if codes else ""
 
 

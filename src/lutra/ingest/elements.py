@@ -1,0 +1,146 @@
+"""Single DICOM elements as plain text, numbers and items; whatever is wrong with one, it is said by name.
+
+pydicom converts an element when it is first looked at, and a broken one raises whatever its conversion happened to raise. Every
+look at a header goes through these functions: a broken element is an :class:`~lutra.core.errors.Unreadable` and nothing else.
+The readers that call them keep pydicom's warnings quiet as a whole, with :func:`~lutra.ingest.quiet.quietly`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydicom import Dataset, Sequence
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
+
+from lutra.core.errors import InputError, Unreadable
+
+
+def value_of(header: Dataset, tag: str) -> Any:
+    """Value of an element by keyword, None if it is missing or empty.
+
+    Raises
+    ------
+    Unreadable
+        If the element is there and cannot be read.
+    """
+    try:
+        value = header.get(tag)
+    except Exception as error:
+        raise Unreadable(
+            f"{tag} cannot be read: {error}", where=place(header, tag), do="export the file again from its source"
+        ) from error
+    return None if value is None or (isinstance(value, (str, bytes)) and not value) else value
+
+
+def alike(header: Dataset, other: Dataset, tag: str) -> bool:
+    """Tell whether two headers give an element the same text; cheap where the bytes are the same, as in most series."""
+    raw, there = header.get_item(tag), other.get_item(tag)
+    if isinstance(raw, RawDataElement) and isinstance(there, RawDataElement) and raw.value == there.value:
+        return True
+    return raw is there is None or text(header, tag) == text(other, tag)
+
+
+def text(header: Dataset, tag: str) -> str:
+    """Element as plain text, empty if it is missing."""
+    value = value_of(header, tag)
+    return "" if value is None else str(value).strip()
+
+
+def many(header: Dataset, tag: str) -> list[Any]:
+    """Element as a list of its values, empty if it is missing."""
+    value = value_of(header, tag)
+    if value is None:
+        return []
+    return [value] if isinstance(value, (str, bytes, float, int)) else list(value)
+
+
+def numbers(header: Dataset, tag: str, n: int) -> npt.NDArray[np.float64]:
+    """Exactly `n` finite numbers. (n,)
+
+    Raises
+    ------
+    InputError
+        Naming what is there instead.
+    """
+    values = many(header, tag)
+    try:
+        found = np.array([float(v) for v in values])
+    except (TypeError, ValueError):
+        found = np.array([])
+    if len(found) != n or not np.isfinite(found).all():
+        raise InputError(
+            f"{tag} is {values or 'missing'}",
+            where=place(header, tag),
+            required=f"{n} numbers",
+            do="export the series again, complete",
+        )
+    return found
+
+
+def number(header: Dataset, tag: str) -> float | None:
+    """One finite number; None if it is missing or none."""
+    try:
+        value = float(value_of(header, tag))
+    except (TypeError, ValueError):
+        return None
+    return value if np.isfinite(value) else None
+
+
+def positive(header: Dataset, tag: str) -> float | None:
+    """Read a number that only makes sense when positive; None otherwise."""
+    value = number(header, tag)
+    return value if value is not None and value > 0 else None
+
+
+def count(header: Dataset, tag: str) -> int:
+    """Read a whole number of at least 1, such as Rows.
+
+    Raises
+    ------
+    InputError
+        If it is missing, zero, negative or no whole number.
+    """
+    value = number(header, tag)
+    if value is None or value < 1 or value != int(value):
+        raise InputError(
+            f"{tag} is {text(header, tag) or 'missing'}",
+            where=place(header, tag),
+            required="a whole number of at least 1",
+        )
+    return int(value)
+
+
+def items(header: Dataset, tag: str) -> list[Dataset]:
+    """Items of a sequence, empty if it is missing.
+
+    Raises
+    ------
+    Unreadable
+        If the element is there and is no sequence.
+    """
+    value = value_of(header, tag)
+    if value is None:
+        return []
+    if not isinstance(value, Sequence):
+        raise Unreadable(f"{tag} is no sequence", where=place(header, tag), do="export the file again from its source")
+    return list(value)
+
+
+def private(header: Dataset, group: int, creator: str, element: int) -> Any:
+    """Value of a private element, bytes decoded as text; None if it is missing or cannot be read."""
+    try:
+        value = header.private_block(group, creator)[element].value
+    except Exception:  # noqa: BLE001  (a vendor's own element: no standard says what it must be)
+        return None
+    return value.decode("ascii", "ignore").strip("\0 ") if isinstance(value, bytes) else value
+
+
+def place(header: Dataset, tag: str) -> str:
+    """File and element, as messages name them."""
+    number_ = tag_for_keyword(tag)
+    code = f"({Tag(number_).group:04X},{Tag(number_).element:04X})" if number_ is not None else ""
+    return f"{getattr(header, 'filename', '') or ''} {code}".strip()

@@ -1,0 +1,94 @@
+"""Stored pixels of a file. Plain little-endian ones are taken from the file as they lie; everything else is pydicom's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+import pydicom
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from lutra.core.errors import Unreadable
+from lutra.ingest.elements import text
+
+PIXEL_DATA = b"\xe0\x7f\x10\x00"
+"""Tag (7FE0,0010) as it lies in a little-endian file."""
+UNDEFINED_LENGTH = 0xFFFFFFFF
+
+
+def planes_of(path: Path, shape: tuple[int, int]) -> tuple[Dataset, npt.NDArray[Any]]:
+    """Read a file and its pixels before any rescale.
+
+    Parameters
+    ----------
+    shape
+        Rows and columns that the pixels must have.
+
+    Returns
+    -------
+    header
+        The dataset without its pixels.
+    planes
+        (frames, rows, columns)
+
+    Raises
+    ------
+    Unreadable
+        If the file or its pixel data is broken, or has another size.
+    """
+    try:
+        with path.open("rb") as file:
+            header = pydicom.dcmread(file, stop_before_pixels=True)
+            planes = _plain(file, header, shape)
+    except Exception as error:
+        raise Unreadable(f"broken DICOM: {error}", where=str(path), do="export it again") from error
+    if planes is None:
+        planes = _decoded(path, header, shape)
+    return header, planes
+
+
+def _plain(file: BinaryIO, header: Dataset, shape: tuple[int, int]) -> npt.NDArray[Any] | None:
+    """Pixels of the commonest kind of file, read in one piece; None if it is of another kind or anything looks odd.
+
+    pydicom's decoder costs more than reading the bytes: this halves the time of a CT.
+    """
+    syntax = header.file_meta.get("TransferSyntaxUID")
+    if syntax not in {ExplicitVRLittleEndian, ImplicitVRLittleEndian}:
+        return None
+    kind = tuple(header.get(tag) for tag in ("BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel"))
+    signed = header.get("PixelRepresentation")
+    if kind != (16, 16, 15, 1) and not (kind[0] == 16 and kind[3] == 1 and signed == 0):
+        return None
+    if (header.get("Rows"), header.get("Columns")) != shape or signed not in {0, 1}:
+        return None
+    lead = file.read(12 if syntax == ExplicitVRLittleEndian else 8)
+    length = int.from_bytes(lead[-4:], "little")
+    frames, rest = divmod(length, 2 * shape[0] * shape[1])
+    if lead[:4] != PIXEL_DATA or length == UNDEFINED_LENGTH or rest or frames != int(header.get("NumberOfFrames") or 1):
+        return None
+    raw = file.read(length)
+    if len(raw) != length:
+        return None
+    return np.frombuffer(raw, "<i2" if signed else "<u2").reshape(frames, *shape)
+
+
+def _decoded(path: Path, header: Dataset, shape: tuple[int, int]) -> npt.NDArray[Any]:
+    try:
+        pixels = pydicom.dcmread(path).pixel_array
+    except Exception as error:
+        raise Unreadable(
+            f"pixel data cannot be read: {error}",
+            where=f"{path} (7FE0,0010)",
+            required=f"{shape[0]} × {shape[1]} pixels of {text(header, 'BitsAllocated')} bits",
+            do="export the file again; if it is whole and compressed, install the decoders: pip install 'lutra[codecs]'",
+        ) from error
+    if pixels.ndim == 2:
+        pixels = pixels[None]
+    if pixels.ndim != 3 or pixels.shape[1:] != shape:
+        raise Unreadable(
+            f"pixel array of {pixels.shape}", where=f"{path} (7FE0,0010)", required=f"{shape[0]} × {shape[1]} pixels"
+        )
+    return pixels

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 
 from pydicom import Dataset
 
@@ -16,6 +17,7 @@ def moment(header: Dataset, date_tag: str, time_tag: str, zone: str) -> datetime
     return parse(text(header, date_tag) + text(header, time_tag), zone, text(header, "TimezoneOffsetFromUTC"))
 
 
+@lru_cache(maxsize=4096)
 def parse(stamp: str, zone: str, offset: str = "") -> datetime | None:
     """Read `YYYYMMDDHHMMSS[.f][+ZZZZ]`; None unless it names at least a minute.
 

@@ -38,10 +38,11 @@ def value_of(header: Dataset, tag: str) -> Any:
 
 def alike(header: Dataset, other: Dataset, tag: str) -> bool:
     """Tell whether two headers give an element the same text; cheap where the bytes are the same, as in most series."""
-    raw, there = header.get_item(tag), other.get_item(tag)
+    raw: Any = header.get_item(tag)
+    there: Any = other.get_item(tag)
     if isinstance(raw, RawDataElement) and isinstance(there, RawDataElement) and raw.value == there.value:
         return True
-    return raw is there is None or text(header, tag) == text(other, tag)
+    return text(header, tag) == text(other, tag)
 
 
 def text(header: Dataset, tag: str) -> str:

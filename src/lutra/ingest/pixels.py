@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,8 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lutra.core.errors import Unreadable
-from lutra.ingest.elements import text
+from lutra.ingest.elements import number, text
+from lutra.ingest.files import Parsed, parsed
 
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
 """Tag (7FE0,0010) as it lies in a little-endian file."""
@@ -39,40 +40,44 @@ def planes_of(path: Path, shape: tuple[int, int]) -> tuple[Dataset, npt.NDArray[
     Unreadable
         If the file or its pixel data is broken, or has another size.
     """
-    try:
-        with path.open("rb") as file:
-            header = pydicom.dcmread(file, stop_before_pixels=True)
-            planes = _plain(file, header, shape)
-    except Exception as error:
-        raise Unreadable(f"broken DICOM: {error}", where=str(path), do="export it again") from error
+    file = parsed(path)
+    planes = _plain(path, file, shape)
     if planes is None:
-        planes = _decoded(path, header, shape)
-    return header, planes
+        planes = _decoded(path, file.header, shape)
+    return file.header, planes
 
 
-def _plain(file: BinaryIO, header: Dataset, shape: tuple[int, int]) -> npt.NDArray[Any] | None:
+def _plain(path: Path, parsed_: Parsed, shape: tuple[int, int]) -> npt.NDArray[Any] | None:
     """Pixels of the commonest kind of file, read in one piece; None if it is of another kind or anything looks odd.
 
     pydicom's decoder costs more than reading the bytes: this halves the time of a CT.
     """
+    header = parsed_.header
     syntax = header.file_meta.get("TransferSyntaxUID")
     if syntax not in {ExplicitVRLittleEndian, ImplicitVRLittleEndian}:
         return None
-    kind = tuple(header.get(tag) for tag in ("BitsAllocated", "BitsStored", "HighBit", "SamplesPerPixel"))
-    signed = header.get("PixelRepresentation")
-    if kind != (16, 16, 15, 1) and not (kind[0] == 16 and kind[3] == 1 and signed == 0):
+    allocated, stored = number(header, "BitsAllocated"), number(header, "BitsStored")
+    signed = number(header, "PixelRepresentation")
+    if allocated != 16 or number(header, "SamplesPerPixel") != 1 or signed not in {0.0, 1.0}:
         return None
-    if (header.get("Rows"), header.get("Columns")) != shape or signed not in {0, 1}:
+    if stored is None or number(header, "HighBit") != stored - 1 or (signed and stored != 16):
         return None
-    lead = file.read(12 if syntax == ExplicitVRLittleEndian else 8)
-    length = int.from_bytes(lead[-4:], "little")
-    frames, rest = divmod(length, 2 * shape[0] * shape[1])
-    if lead[:4] != PIXEL_DATA or length == UNDEFINED_LENGTH or rest or frames != int(header.get("NumberOfFrames") or 1):
+    if number(header, "Rows") != shape[0] or number(header, "Columns") != shape[1]:
         return None
-    raw = file.read(length)
+    with path.open("rb") as file:
+        file.seek(parsed_.pixels_at)
+        lead = file.read(12 if syntax == ExplicitVRLittleEndian else 8)
+        length = int.from_bytes(lead[-4:], "little")
+        frames, rest = divmod(length, 2 * shape[0] * shape[1])
+        known = lead[:4] == PIXEL_DATA and length != UNDEFINED_LENGTH and not rest
+        if not known or frames != (number(header, "NumberOfFrames") or 1):
+            return None
+        raw = file.read(length)
     if len(raw) != length:
         return None
-    return np.frombuffer(raw, "<i2" if signed else "<u2").reshape(frames, *shape)
+    planes: npt.NDArray[Any] = np.frombuffer(raw, "<i2" if signed else "<u2").reshape(frames, *shape)
+    # More than the stored bits: an overlay may hide there, so pydicom decides.
+    return planes if stored == 16 or planes.max() < 2**stored else None
 
 
 def _decoded(path: Path, header: Dataset, shape: tuple[int, int]) -> npt.NDArray[Any]:

@@ -6,18 +6,18 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-import pydicom
 from attrs import evolve
 from pydicom import Dataset
 from pydicom.uid import UID, CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
 
-from lutra.core.errors import InconsistentSeries, InputError, Unreadable
+from lutra.core.errors import InconsistentSeries, InputError
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.study import Camera, SeriesHeader
 from lutra.core.time import in_utc
 from lutra.ingest.classic import classic_frame
 from lutra.ingest.clock import moment
 from lutra.ingest.elements import alike, many, number, positive, text
+from lutra.ingest.files import parsed
 from lutra.ingest.frames import Frame
 from lutra.ingest.geometry import Stack, stack
 from lutra.ingest.pet import pet_facts, require_all_slices
@@ -67,7 +67,7 @@ def read_header(paths: Sequence[Path], settings: IngestSettings) -> Outcome[Seri
     """
     findings: list[Finding] = []
     try:
-        files = [(path, _read(path)) for path in sorted(paths)]
+        files = [(path, parsed(path).header) for path in sorted(paths)]
         _require_agreement(files)
         first = files[0][1]
         if text(first, "SOPClassUID") not in READERS:
@@ -80,13 +80,6 @@ def read_header(paths: Sequence[Path], settings: IngestSettings) -> Outcome[Seri
         return Outcome(_header(stacked, settings, findings), findings)
     except InputError as error:
         return Outcome(None, (*findings, Finding(Severity.ERROR, "ingest.series-refused", str(error))))
-
-
-def _read(path: Path) -> Dataset:
-    try:
-        return pydicom.dcmread(path, stop_before_pixels=True)
-    except Exception as error:
-        raise Unreadable(f"broken DICOM: {error}", where=str(path), do="export it again") from error
 
 
 def _frames(path: Path, header: Dataset, settings: IngestSettings) -> tuple[Frame, ...]:

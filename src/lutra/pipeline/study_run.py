@@ -7,47 +7,23 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 
-from attrs import frozen
-
 from lutra.core.digest import digest
-from lutra.core.finding import Severity
 from lutra.core.frozen import FrozenMap
 from lutra.core.lesion import Lesion
 from lutra.core.region import Region, RegionKind
 from lutra.core.source import SourceFile
-from lutra.core.study import Role, SeriesHeader, Subject, Timepoint
-from lutra.ingest import read_contours, read_header, read_image
+from lutra.core.study import Role, Subject, Timepoint
 from lutra.pipeline import plugins, wiring
-from lutra.pipeline.conductor import Conductor, Files, Made, OneFile
+from lutra.pipeline.conductor import Conductor, Made
+from lutra.pipeline.images import Image, make_image, with_label
 from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import CycleRecord, DoseRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
+from lutra.pipeline.regions import Seen, make_regions
 from lutra.pipeline.timeline import subject_timeline
-from lutra.quantify import measure, quantify, role_of, summarise
+from lutra.quantify import measure
 from lutra.response import measure_diameters
-from lutra.segment import regions_from_contours
 from lutra.store.ledger import LesionList
 from lutra.track import Candidate, identify
-
-
-@frozen
-class _Image:
-    """An image series on its way through the stages."""
-
-    header: SeriesHeader
-    header_step: Made
-    role: Role
-    volume: Made
-    summary: Made
-    receipts: tuple[str, ...]
-
-
-@frozen
-class _Seen:
-    """A region on an image."""
-
-    image: _Image
-    step: Made
-    region: Region
 
 
 def run_subject(
@@ -64,7 +40,7 @@ def run_subject(
     images = []
     for uid, files in by_series.items():
         if uid not in drawings:
-            image, records[uid] = _image(conductor, protocol, uid, files)
+            image, records[uid] = make_image(conductor, protocol, uid, files)
             images += [image] if image else []
 
     subject_step = conductor.step(
@@ -82,7 +58,7 @@ def run_subject(
     order = {t.series_uid: n for n, t in enumerate(subject.timepoints)}
     images.sort(key=lambda i: order[i.header.series_uid])
 
-    seen = _regions(conductor, protocol, images, drawings)
+    seen = make_regions(conductor, protocol, images, drawings)
     lesions = _lesions(conductor, protocol, subject_id, seen, order)
     # Scans of one session may share a grid and so the very same region: the image tells them apart.
     where = {(s.image.header.series_uid, s.step.reference): s for s in seen}
@@ -110,86 +86,14 @@ def run_subject(
         for lesion in lesions
     )
     series = tuple(
-        _with_label(records[uid], timepoints.get(uid)) for uid in sorted(records, key=lambda u: order.get(u, -1))
+        with_label(records[uid], timepoints.get(uid)) for uid in sorted(records, key=lambda u: order.get(u, -1))
     )
     return SubjectRecord(subject, series, lesion_records, organs, tuple(conductor.receipts[first_receipt:]))
 
 
-# ---- 1 ingest, 2 quantify ----
-def _image(
-    conductor: Conductor, protocol: Protocol, uid: str, files: tuple[SourceFile, ...]
-) -> tuple[_Image | None, SeriesRecord]:
-    first_receipt = len(conductor.receipts)
-    paths = Files(files)
-    header_step = conductor.step("ingest.header", read_header, {"paths": paths}, settings=protocol.ingest)
-    image, summary, found = None, None, None
-    if header_step:
-        header: SeriesHeader = conductor.value(header_step)
-        role_step = conductor.step("quantify.role", role_of, {"header": header_step})
-        if header.grid is not None and role_step:
-            role = Role(conductor.value(role_step))
-            raw = conductor.step(
-                "ingest.image", read_image, {"paths": paths, "header": header_step}, settings=protocol.ingest
-            )
-            if raw:
-                image = conductor.step(
-                    "quantify.image",
-                    quantify,
-                    {"header": header_step, "image": raw, "role": role},
-                    settings=protocol.quantify,
-                )
-            if image:
-                summary = conductor.step(
-                    "quantify.summary", summarise, {"volume": image, "series_uid": uid}, settings=protocol.quantify
-                )
-                found = _Image(header, header_step, role, image, summary, tuple(conductor.receipts[first_receipt:]))
-    findings = conductor.findings(conductor.receipts[first_receipt:])
-    doubts = sum(f.severity is not Severity.INFO for f in findings)
-    return found, SeriesRecord(uid, "", header_step, image, summary, doubts)
-
-
-def _with_label(record: SeriesRecord, timepoint: Timepoint | None) -> SeriesRecord:
-    label = timepoint.label if timepoint else "not used"
-    return SeriesRecord(record.series_uid, label, record.header, record.image, record.summary, record.findings)
-
-
-# ---- 3 align, 4 segment ----
-def _regions(
-    conductor: Conductor, protocol: Protocol, images: Sequence[_Image], drawings: dict[str, tuple[SourceFile, ...]]
-) -> tuple[_Seen, ...]:
-    """Put every drawn region on every image of its frame of reference.
-
-    Contours drawn on an image are used there; an image without contours of its own takes those of its frame.
-    """
-    contours = [
-        conductor.step("ingest.contours", read_contours, {"path": OneFile(source)})
-        for files in drawings.values()
-        for source in files
-    ]
-    sets = [(step, conductor.value(step)) for step in contours if step]
-    seen = []
-    for image in images:
-        grid = image.header.grid
-        own = [step for step, value in sets if any(c.referenced_series_uid == image.header.series_uid for c in value)]
-        shared = [
-            step for step, value in sets if value and grid and value[0].frame_of_reference == grid.frame_of_reference
-        ]
-        for step in own or shared:
-            made = conductor.step(
-                "segment.from-contours",
-                regions_from_contours,
-                {"contours": step, "grid": grid},
-                settings=protocol.segment,
-            )
-            if made:
-                regions: tuple[Region, ...] = conductor.value(made)
-                seen += [_Seen(image, made.item(n), region) for n, region in enumerate(regions)]
-    return tuple(seen)
-
-
 # ---- 5 track ----
 def _lesions(
-    conductor: Conductor, protocol: Protocol, subject_id: str, seen: Sequence[_Seen], order: dict[str, int]
+    conductor: Conductor, protocol: Protocol, subject_id: str, seen: Sequence[Seen], order: dict[str, int]
 ) -> tuple[Lesion, ...]:
     """Give each lesion its identity. An id once issued stays: the list issued before is an input."""
     candidates = tuple(
@@ -223,7 +127,7 @@ def _lesions(
 
 
 def _observe(
-    conductor: Conductor, protocol: Protocol, seen: _Seen, region_id: str, timepoints: dict[str, Timepoint]
+    conductor: Conductor, protocol: Protocol, seen: Seen, region_id: str, timepoints: dict[str, Timepoint]
 ) -> ObservationRecord:
     uid = seen.image.header.series_uid
     measurements = conductor.step(
@@ -244,7 +148,7 @@ def _cycles(
     protocol: Protocol,
     lesion: Lesion,
     observations: tuple[ObservationRecord, ...],
-    where: dict[tuple[str, str], _Seen],
+    where: dict[tuple[str, str], Seen],
     subject: Subject,
 ) -> tuple[CycleRecord, ...]:
     timepoints = {t.series_uid: t for t in subject.timepoints}
@@ -315,7 +219,7 @@ def _fit(
     )
 
 
-def _doses(conductor: Conductor, protocol: Protocol, fit: Made, seen: _Seen, mass: Made) -> tuple[DoseRecord, ...]:
+def _doses(conductor: Conductor, protocol: Protocol, fit: Made, seen: Seen, mass: Made) -> tuple[DoseRecord, ...]:
     doses = []
     for short_name in protocol.dose.engines:
         name, engine = plugins.load("dose", short_name)
@@ -339,7 +243,7 @@ def _responses(
     protocol: Protocol,
     lesion: Lesion,
     observations: tuple[ObservationRecord, ...],
-    images: Sequence[_Image],
+    images: Sequence[Image],
 ) -> Made | None:
     """Assess diameters on diagnostic CT: those that are not the CT of a therapy SPECT."""
     spect_frames = {i.header.frame_of_reference for i in images if i.role is Role.THERAPY_SPECT}

@@ -21,9 +21,9 @@ from lutra.physics.recovery import (
     concentration_volume_sensitivity,
     relative_volume_sd,
     sphere_diameter_mm,
-    sphere_recovery,
 )
 from lutra.quantify.image import CALIBRATION
+from lutra.quantify.recovery import recovery_for
 from lutra.quantify.settings import QuantifySettings
 
 PEAK_RADIUS_MM = 6.2035
@@ -117,10 +117,11 @@ def _activity(
     """
     volume_source, recovery_source = f"volume: {region_id}", f"recovery: {region_id}"
     diameter_mm = sphere_diameter_mm(size.value)
-    found = _recovery(diameter_mm, size.value, region_id, settings, findings)
-    if found is None:
+    found = recovery_for(size.value, region_id, settings)
+    findings += found.findings
+    if found.value is None:
         return {}
-    recovery, recovery_sd = found
+    recovery, recovery_sd = found.value
     u_volume = size.relative()[volume_source]
     of_activity = of_concentration = None
     if u_volume is not None and settings.spect_fwhm_mm is not None:
@@ -135,46 +136,6 @@ def _activity(
         "concentration": concentration.with_sources({**shared, volume_source: of_concentration}),
         "activity": activity.with_sources({**shared, volume_source: of_activity}),
     }
-
-
-def _recovery(
-    diameter_mm: float, volume_ml: float, region_id: str, settings: QuantifySettings, findings: list[Finding]
-) -> tuple[float, float | None] | None:
-    """Recovery to divide by, and its relative standard uncertainty: half the spread between resolutions one sd apart."""
-    if volume_ml < settings.minimum_volume_ml:
-        findings.append(
-            Finding(
-                Severity.WARNING,
-                "quantify.small-lesion",
-                f"{region_id}: {volume_ml:.2f} mL is below the smallest volume this protocol trusts, "
-                f"{settings.minimum_volume_ml:g} mL (quantify.minimum_volume_ml); partial volume dominates its activity",
-            )
-        )
-    fwhm_mm = settings.spect_fwhm_mm
-    if settings.partial_volume == "sphere" and fwhm_mm is None:
-        text = (
-            f"{region_id}: the protocol asks for partial volume correction (quantify.partial_volume = 'sphere') and gives no "
-            "quantify.spect_fwhm_mm, so there is no activity. To do: give the measured resolution, or set partial_volume = 'none'"
-        )
-        findings.append(Finding(Severity.UNDETERMINED, "quantify.no-recovery", text))
-        return None
-    if fwhm_mm is None or settings.partial_volume == "none":
-        findings.append(
-            Finding(
-                Severity.WARNING,
-                "quantify.no-recovery",
-                f"{region_id}: activity is not corrected for partial volume (quantify.partial_volume = 'none'), so it is too low, "
-                "the more the smaller the lesion. To do: measure the resolution of the camera and set quantify.spect_fwhm_mm "
-                "and partial_volume",
-            )
-        )
-        return 1.0, None
-    recovery = sphere_recovery(diameter_mm, fwhm_mm)
-    either_side = [
-        sphere_recovery(diameter_mm, fwhm_mm + shift)
-        for shift in (-settings.spect_fwhm_sd_mm, settings.spect_fwhm_sd_mm)
-    ]
-    return recovery, abs(either_side[0] - either_side[1]) / 2 / recovery
 
 
 def _suv_peak(volume: Volume, region: Region) -> float:

@@ -70,11 +70,18 @@ class Radiopharmaceutical:
 
 @frozen
 class EnergyWindow:
-    """Range of photon energies a camera counted. [keV]"""
+    """Range of photon energies a camera counted. [keV]
+
+    Parameters
+    ----------
+    further_kev
+        Lower and upper end of more ranges that were counted into the same window. [keV]
+    """
 
     name: str
     lower_kev: float
     upper_kev: float
+    further_kev: tuple[tuple[float, float], ...] = ()
 
 
 @frozen
@@ -162,6 +169,8 @@ class SeriesHeader:
         Windows of a gamma camera.
     camera
         The machine.
+    acquisition_duration_s
+        How long a gamma camera counted: angular views of a detector times the time of each. [s]
     """
 
     series_uid: str
@@ -198,6 +207,7 @@ class SeriesHeader:
     real_world: RealWorldMap | None = None
     energy_windows: tuple[EnergyWindow, ...] = ()
     camera: Camera = field(factory=Camera)
+    acquisition_duration_s: float | None = None
 
 
 @frozen

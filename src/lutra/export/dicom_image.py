@@ -170,10 +170,10 @@ def _common(
 def _geometry(dataset: Dataset, volume: Volume, k: int) -> None:
     affine, spacing = volume.grid.affine_lps_mm, volume.grid.spacing_mm
     directions = affine[:3, :2] / np.array(spacing[:2])
-    dataset.ImageOrientationPatient = [_decimal(x) for x in directions.T.ravel()]
-    dataset.ImagePositionPatient = [_decimal(x) for x in volume.grid.to_lps_mm((0, 0, k))]
-    dataset.PixelSpacing = [_decimal(spacing[1]), _decimal(spacing[0])]  # between rows first
-    dataset.SliceThickness = _decimal(spacing[2])
+    dataset.ImageOrientationPatient = [decimal_text(x) for x in directions.T.ravel()]
+    dataset.ImagePositionPatient = [decimal_text(x) for x in volume.grid.to_lps_mm((0, 0, k))]
+    dataset.PixelSpacing = [decimal_text(spacing[1]), decimal_text(spacing[0])]  # between rows first
+    dataset.SliceThickness = decimal_text(spacing[2])
     dataset.Columns, dataset.Rows = volume.grid.shape[0], volume.grid.shape[1]
     dataset.SamplesPerPixel = 1
     dataset.PhotometricInterpretation = "MONOCHROME2"
@@ -211,8 +211,8 @@ def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
     _require(volume, Unit.BQ_PER_ML)
     values = volume.values[:, :, k].astype(float)
     # The stored text is what a reader multiplies with, so the pixels are divided by exactly that.
-    slope = float(_decimal(max(float(np.abs(values).max()), 1.0) / np.iinfo(np.int16).max))
-    dataset.RescaleSlope, dataset.RescaleIntercept = _decimal(slope), "0"
+    slope = float(decimal_text(max(float(np.abs(values).max()), 1.0) / np.iinfo(np.int16).max))
+    dataset.RescaleSlope, dataset.RescaleIntercept = decimal_text(slope), "0"
     dataset.Units = "BQML"
     assert header.decay_correction is not None and header.radiopharmaceutical is not None  # noqa: S101, PT018  (required)
     assert header.frame_reference_time_s is not None and header.frame_duration_s is not None  # noqa: S101, PT018  (required)
@@ -223,15 +223,15 @@ def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
     dataset.CollimatorType = "NONE"
     dataset.NumberOfSlices = volume.grid.shape[2]
     dataset.ImageIndex = k + 1
-    dataset.FrameReferenceTime = _decimal(header.frame_reference_time_s * 1000)
+    dataset.FrameReferenceTime = decimal_text(header.frame_reference_time_s * 1000)
     dataset.ActualFrameDuration = round(header.frame_duration_s * 1000)
     if header.decay_factor is not None:
-        dataset.DecayFactor = _decimal(header.decay_factor)
+        dataset.DecayFactor = decimal_text(header.decay_factor)
     dataset.RadiopharmaceuticalInformationSequence = [_radiopharmaceutical(header.radiopharmaceutical)]
-    lying = _code(*RECUMBENT)
-    lying.PatientOrientationModifierCodeSequence = [_code(*SUPINE)]
+    lying = code_item(*RECUMBENT)
+    lying.PatientOrientationModifierCodeSequence = [code_item(*SUPINE)]
     dataset.PatientOrientationCodeSequence = [lying]
-    dataset.PatientGantryRelationshipCodeSequence = [_code(*HEAD_FIRST)]
+    dataset.PatientGantryRelationshipCodeSequence = [code_item(*HEAD_FIRST)]
     _pixels(dataset, values / slope, signed=True)
 
 
@@ -249,13 +249,14 @@ def _radiopharmaceutical(agent: Radiopharmaceutical) -> Dataset:
     item.Radiopharmaceutical = agent.name or ""
     item.RadiopharmaceuticalStartTime = time_text(agent.administered_at)
     item.RadiopharmaceuticalStartDateTime = datetime_text(agent.administered_at)
-    item.RadionuclideTotalDose = _decimal(agent.activity_bq)
-    item.RadionuclideHalfLife = _decimal(agent.half_life_s)
-    item.RadionuclideCodeSequence = [_code(*NUCLIDE_CODES[agent.nuclide])]
+    item.RadionuclideTotalDose = decimal_text(agent.activity_bq)
+    item.RadionuclideHalfLife = decimal_text(agent.half_life_s)
+    item.RadionuclideCodeSequence = [code_item(*NUCLIDE_CODES[agent.nuclide])]
     return item
 
 
-def _code(value: str, scheme: str, meaning: str) -> Dataset:
+def code_item(value: str, scheme: str, meaning: str) -> Dataset:
+    """Make an item of a code sequence."""
     code = Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = value, scheme, meaning
     return code
@@ -266,7 +267,7 @@ def _require(volume: Volume, unit: Unit) -> None:
         raise UsageError(f"volume in {volume.unit}", required=unit.value)
 
 
-def _decimal(number: float) -> str:
+def decimal_text(number: float) -> str:
     """DICOM DS: at most 16 characters."""
     for digits in range(15, 0, -1):
         text = f"{number:.{digits}g}"

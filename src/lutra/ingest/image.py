@@ -12,7 +12,7 @@ from pydicom import Dataset
 
 from lutra.core.errors import InputError, Unreadable
 from lutra.core.finding import Finding, Outcome, Severity
-from lutra.core.study import SeriesHeader
+from lutra.core.study import RealWorldMap, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.ingest.elements import number, text
@@ -67,7 +67,7 @@ def read_volumes(paths: Sequence[Path], header: SeriesHeader, settings: IngestSe
             for n, index in place.get(text(stored, "SOPInstanceUID"), ()):
                 if index >= len(pixels):
                     raise Unreadable(f"{len(pixels)} frames, frame {index + 1} is missing", where=str(path))
-                _rescale(stored, path, pixels[index], planes[n])
+                _rescale(stored, path, pixels[index], planes[n], header.real_world)
                 filled[n] = True
     except InputError as error:
         return Outcome(None, (Finding(Severity.ERROR, "ingest.image-refused", str(error)),))
@@ -80,9 +80,17 @@ def read_volumes(paths: Sequence[Path], header: SeriesHeader, settings: IngestSe
     return Outcome(tuple(Volume(block.T, grid, Unit.STORED, header.acquired_at) for block in blocks))
 
 
-def _rescale(stored: Dataset, path: Path, pixels: npt.NDArray[Any], into: npt.NDArray[np.float32]) -> None:
-    """Slope and intercept of the file, (0028,1053) and (0028,1052); as stored where the file has neither."""
-    if "RescaleSlope" not in stored and "RescaleIntercept" not in stored:
+def _rescale(
+    stored: Dataset,
+    path: Path,
+    pixels: npt.NDArray[Any],
+    into: npt.NDArray[np.float32],
+    real_world: RealWorldMap | None,
+) -> None:
+    """Slope and intercept of the file, (0028,1053) and (0028,1052), or its real world map; as stored where it has neither."""
+    if real_world is not None:
+        slope, intercept = real_world.slope, real_world.intercept
+    elif "RescaleSlope" not in stored and "RescaleIntercept" not in stored:
         slope, intercept = 1.0, 0.0
     else:
         slope, intercept = _given(stored, "RescaleSlope", path), _given(stored, "RescaleIntercept", path)

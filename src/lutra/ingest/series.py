@@ -8,7 +8,13 @@ from pathlib import Path
 import numpy as np
 from attrs import evolve
 from pydicom import Dataset
-from pydicom.uid import UID, CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
+from pydicom.uid import (
+    UID,
+    CTImageStorage,
+    MRImageStorage,
+    NuclearMedicineImageStorage,
+    PositronEmissionTomographyImageStorage,
+)
 
 from lutra.core.errors import InconsistentSeries, InputError
 from lutra.core.finding import Finding, Outcome, Severity
@@ -20,6 +26,7 @@ from lutra.ingest.elements import alike, many, number, positive, text
 from lutra.ingest.files import parsed
 from lutra.ingest.frames import Frame
 from lutra.ingest.geometry import Stack, stack
+from lutra.ingest.nm import by_energy_window, nm_facts, nm_frames
 from lutra.ingest.pet import pet_facts, require_all_slices
 from lutra.ingest.quiet import quietly
 from lutra.ingest.settings import IngestSettings
@@ -34,6 +41,7 @@ def _one_frame(path: Path, header: Dataset, zone: str) -> tuple[Frame, ...]:
 READERS: dict[str, tuple[str, FrameReader]] = {
     CTImageStorage: ("CT", _one_frame),
     MRImageStorage: ("MR", _one_frame),
+    NuclearMedicineImageStorage: ("NM", nm_frames),
     PositronEmissionTomographyImageStorage: ("PT", _one_frame),
 }
 """What is read: SOP class (0008,0016), the modality (0008,0060) it must state, and who makes frames of a file."""
@@ -76,6 +84,8 @@ def read_header(paths: Sequence[Path], settings: IngestSettings) -> Outcome[Seri
         _require_one_geometry(frames)
         if text(first, "Modality") == "PT":
             require_all_slices(frames)
+        if text(first, "Modality") == "NM":
+            frames = by_energy_window(frames)
         stacked = stack(frames, text(first, "FrameOfReferenceUID"), settings, findings)
         return Outcome(_header(stacked, settings, findings), findings)
     except InputError as error:
@@ -202,4 +212,5 @@ def _header(stacked: Stack, settings: IngestSettings, findings: list[Finding]) -
             text(first, "StationName"),
         ),
     )
-    return evolve(header, **pet_facts(header, frames, zone, findings)) if header.modality == "PT" else header
+    facts = {"PT": pet_facts, "NM": nm_facts}.get(header.modality)
+    return evolve(header, **facts(header, frames, zone, findings)) if facts else header

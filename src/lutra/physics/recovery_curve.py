@@ -64,7 +64,7 @@ def recovery_slope(curve: RecoveryCurve, volume_ml: float) -> float:
     r"""Sensitivity to the volume, :math:`d\ln R/d\ln V`. [1]"""
     x = (volume_ml / curve.scale_ml) ** curve.power
     if curve.form == "hill":
-        return curve.power / (1 + x)
+        return float(curve.power / (1 + x))
     return float(curve.power * x / np.expm1(x)) if x < 700 else 0.0  # expm1 overflows; the curve is flat there
 
 

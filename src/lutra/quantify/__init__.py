@@ -1,11 +1,12 @@
 """Stage 2: stored voxels to Bq/mL, SUV, mm2/s and HU, and the numbers of a region in them.
 
-`roles` says what an image is for, `decay_reference` which instant it is stated for, `suv`, `activity`, `adc` and `ct` convert,
-`region_metrics` measures. What cannot be determined is refused by name.
+`roles` says what an image is for, `decay_reference` which instant it is stated for, `camera` which calibration applies; `suv`,
+`activity`, `adc` and `ct` convert, `region_metrics` measures, `recovery` corrects. What cannot be determined is refused by name.
 """
 
 from lutra.quantify.activity import to_activity
 from lutra.quantify.adc import to_adc
+from lutra.quantify.camera import choose_calibration, choose_window
 from lutra.quantify.ct import to_hu
 from lutra.quantify.decay_reference import DecayReference, decay_reference
 from lutra.quantify.image import quantify, summarise
@@ -18,6 +19,8 @@ __all__ = [
     "DecayReference",
     "QuantifySettings",
     "SuvFactor",
+    "choose_calibration",
+    "choose_window",
     "decay_reference",
     "measure",
     "quantify",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from lutra.core.calibration import Calibration
 from lutra.core.estimate import Estimate
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
@@ -13,19 +14,25 @@ from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.quantify.activity import to_activity
 from lutra.quantify.adc import to_adc
+from lutra.quantify.camera import calibration_sources
 from lutra.quantify.ct import to_hu
 from lutra.quantify.settings import QuantifySettings
 from lutra.quantify.suv import to_suv
 
 WHOLE_IMAGE = "whole image"
-CALIBRATION = "camera calibration"
 
 
-def quantify(header: SeriesHeader, image: Volume, role: Role, settings: QuantifySettings) -> Outcome[Volume]:
-    """Convert stored voxels to the quantity the study needs of this image."""
+def quantify(
+    header: SeriesHeader,
+    image: Volume,
+    role: Role,
+    settings: QuantifySettings,
+    calibration: Calibration | None = None,
+) -> Outcome[Volume]:
+    """Convert stored voxels to the quantity the study needs of this image; `calibration` is that of a therapy SPECT."""
     match role:
         case Role.THERAPY_SPECT:
-            return to_activity(header, image)
+            return to_activity(header, image, calibration)
         case Role.FDG_PET | Role.SSTR_PET | Role.OTHER_PET:
             return to_suv(header, image)
         case Role.ADC:
@@ -36,12 +43,16 @@ def quantify(header: SeriesHeader, image: Volume, role: Role, settings: Quantify
     return Outcome(None, (Finding(Severity.INFO, "quantify.no-quantity", text),))
 
 
-def summarise(volume: Volume, series_uid: str, settings: QuantifySettings) -> Outcome[Measurements]:
+def summarise(
+    volume: Volume, series_uid: str, settings: QuantifySettings, calibration: Calibration | None = None
+) -> Outcome[Measurements]:
     """Measure the whole image: what can be said without any region."""
     values: dict[str, Estimate] = {}
     if volume.unit is Unit.BQ_PER_ML:
         total = Estimate(volume.integral(), Unit.BQ)
-        values["total_activity"] = total.with_sources({CALIBRATION: settings.camera_calibration_relative_sd})
+        values["total_activity"] = total.with_sources(
+            calibration_sources(volume, calibration or Calibration(), settings)
+        )
     elif volume.unit is Unit.SUV_BW:
         values["suv_max"] = Estimate(float(volume.values.max()), Unit.SUV_BW, FrozenMap({f"noise: {series_uid}": None}))
     elif volume.unit is Unit.MM2_PER_S:

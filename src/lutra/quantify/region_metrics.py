@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import fftconvolve
 
+from lutra.core.calibration import Calibration
 from lutra.core.estimate import Estimate
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
@@ -17,13 +18,9 @@ from lutra.core.measurement import Measurements
 from lutra.core.region import Region
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.physics.recovery import (
-    concentration_volume_sensitivity,
-    relative_volume_sd,
-    sphere_diameter_mm,
-)
-from lutra.quantify.image import CALIBRATION
-from lutra.quantify.recovery import recovery_for
+from lutra.physics.recovery import relative_volume_sd, sphere_diameter_mm
+from lutra.quantify.camera import calibration_sources
+from lutra.quantify.recovery import activity_volume_sensitivity, recovery_for
 from lutra.quantify.settings import QuantifySettings
 
 PEAK_RADIUS_MM = 6.2035
@@ -34,7 +31,12 @@ INSIDE = 0.5
 
 
 def measure(
-    volume: Volume, region: Region, region_id: str, series_uid: str, settings: QuantifySettings
+    volume: Volume,
+    region: Region,
+    region_id: str,
+    series_uid: str,
+    settings: QuantifySettings,
+    calibration: Calibration | None = None,
 ) -> Outcome[Measurements]:
     """Measure a region in an image on the same grid.
 
@@ -42,6 +44,8 @@ def measure(
     ----------
     region_id
         Lesion id or region name, by which sources of uncertainty are shared between images.
+    calibration
+        What applies to this therapy SPECT.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def measure(
     mean = float(np.average(voxels, weights=weights))
     match volume.unit:
         case Unit.BQ_PER_ML:
-            values |= _activity(mean, size, region_id, settings, findings)
+            values |= _activity(mean, size, region_id, volume, settings, calibration or Calibration(), findings)
         case Unit.SUV_BW:
             inside = voxels[weights >= min(INSIDE, float(weights.max()))]
             values["suv_max"] = Estimate(float(inside.max()), Unit.SUV_BW, noise)
@@ -109,27 +113,31 @@ def _volume(region: Region, region_id: str, settings: QuantifySettings) -> Estim
 
 
 def _activity(
-    mean_bq_per_ml: float, size: Estimate, region_id: str, settings: QuantifySettings, findings: list[Finding]
+    mean_bq_per_ml: float,
+    size: Estimate,
+    region_id: str,
+    volume: Volume,
+    settings: QuantifySettings,
+    calibration: Calibration,
+    findings: list[Finding],
 ) -> dict[str, Estimate]:
     """Concentration and activity; the volume's error enters the two with opposite signs (Gear 2018).
 
     None of them if the protocol asks for a correction that cannot be made.
     """
     volume_source, recovery_source = f"volume: {region_id}", f"recovery: {region_id}"
-    diameter_mm = sphere_diameter_mm(size.value)
-    found = recovery_for(size.value, region_id, settings)
+    found = recovery_for(size.value, region_id, settings, calibration)
     findings += found.findings
     if found.value is None:
         return {}
     recovery, recovery_sd = found.value
     u_volume = size.relative()[volume_source]
+    share = activity_volume_sensitivity(size.value, settings, calibration)
     of_activity = of_concentration = None
-    if u_volume is not None and settings.spect_fwhm_mm is not None:
-        share = concentration_volume_sensitivity(diameter_mm, settings.spect_fwhm_mm)
-        # A larger contour gathers more activity, but is also divided by the recovery of a larger sphere.
-        of_activity = (1 - share if settings.partial_volume == "sphere" else share) * u_volume
+    if u_volume is not None and share is not None:
+        of_activity = share * u_volume
         of_concentration = of_activity - u_volume
-    shared = {CALIBRATION: settings.camera_calibration_relative_sd, recovery_source: recovery_sd}
+    shared = calibration_sources(volume, calibration, settings) | {recovery_source: recovery_sd}
     concentration = Estimate(mean_bq_per_ml / recovery, Unit.BQ_PER_ML)
     activity = Estimate(mean_bq_per_ml * size.value / recovery, Unit.BQ)
     return {

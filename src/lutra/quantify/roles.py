@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from lutra.core.finding import Finding, Outcome, Severity
-from lutra.core.study import Role, SeriesHeader
+from lutra.core.study import EnergyWindow, Role, SeriesHeader
 
 SSTR_NUCLIDES = {"Ga-68", "Cu-64"}
+LU177_KEV = (112.95, 208.37)
+"""Gamma lines of 177Lu that cameras count (ENSDF). [keV]"""
 
 
 def role_of(header: SeriesHeader) -> Outcome[Role]:
@@ -44,9 +46,16 @@ def _nuclear(header: SeriesHeader) -> Outcome[Role]:
             )
             return Outcome(Role.FDG_PET, (finding,))
         return Outcome(Role.OTHER_PET)
+    looks_like = ""
+    if nuclide is None and any(_holds(w, line) for w in header.energy_windows for line in LU177_KEV):
+        looks_like = ". Its energy window holds a gamma line of 177Lu, as windows of others do. To do: have it entered at the source"
     finding = Finding(
         Severity.WARNING,
         "quantify.nuclide-without-role",
-        f"series {header.series_uid}: nuclide {nuclide or 'unknown'} (0054,0300) has no role in this study",
+        f"series {header.series_uid}: nuclide {nuclide or 'unknown'} (0054,0300) has no role in this study{looks_like}",
     )
-    return Outcome(Role.OTHER_PET, (finding,))
+    return Outcome(None if header.modality == "NM" else Role.OTHER_PET, (finding,))
+
+
+def _holds(window: EnergyWindow, kev: float) -> bool:
+    return any(low < kev < high for low, high in ((window.lower_kev, window.upper_kev), *window.further_kev))

@@ -26,9 +26,12 @@ class QuantifySettings:
     delineation_fwhm_mm
         Resolution of the images the contours were drawn on. [mm]
     partial_volume
-        `none`, or `sphere`: divide by the recovery of a sphere of equal volume.
+        `none`; `sphere`: divide by the recovery of a sphere of equal volume; `curve`: by that of the measured recovery curve in
+        STUDY/calibration.
     minimum_volume_ml
         Smaller lesions carry a Finding; 8 mL is the bound used at Lund. [mL]
+    calibration_max_age_days
+        Calibrations older than this at the scan carry a Finding. 365: the yearly measurement that quality programmes ask for. [d]
     adc_missing_unit
         `vendor-convention`: a named rule resolves ADC maps without a unit, with a Finding; `refuse`: they stay undetermined.
     """
@@ -37,6 +40,7 @@ class QuantifySettings:
     spect_fwhm_mm: float | None = field(default=None, validator=optional(_positive))
     spect_fwhm_sd_mm: float = field(default=1.0, validator=_positive)
     delineation_fwhm_mm: float | None = field(default=None, validator=optional(_positive))
-    partial_volume: str = field(default="none", validator=in_(("none", "sphere")))
+    partial_volume: str = field(default="none", validator=in_(("none", "sphere", "curve")))
     minimum_volume_ml: float = field(default=8.0, validator=_positive)
+    calibration_max_age_days: float = field(default=365.0, validator=_positive)
     adc_missing_unit: str = field(default="vendor-convention", validator=in_(("vendor-convention", "refuse")))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from attrs import astuple
 from rich.markup import escape
+from rich.table import Table
 
 from lutra.cli import show
 from lutra.pipeline.inspect import SeriesInspection
@@ -27,4 +29,22 @@ def print_series(series: tuple[SeriesInspection, ...]) -> None:
             facts.add_row("SUVbw factor", f"{factor}: {escape(one.suv_bw_reason)}")
         if one.total_activity_mbq is not None:
             facts.add_row("total activity", f"{one.total_activity_mbq:.6g} MBq at the acquisition")
+        if one.modality == "NM":
+            _add_camera(facts, one)
         show.out.print(facts)
+
+
+def _add_camera(facts: Table, one: SeriesInspection) -> None:
+    """Add what a calibration file must say, and what a camera factor is computed from."""
+    camera = one.camera
+    if camera:
+        facts.add_row("camera", escape(", ".join(part for part in astuple(camera) if part)))
+    for window in one.energy_windows:
+        facts.add_row("energy window", escape(f"{window.name} {window.lower_kev:g} to {window.upper_kev:g} keV"))
+    if one.total_counts:
+        facts.add_row(
+            "total activity", "[magenta]undetermined[/magenta]: counts need a camera factor, docs/calibration.md"
+        )
+        facts.add_row("total counts", ", ".join(f"{counts:.6g}" for counts in one.total_counts))
+    if one.acquisition_duration_s:
+        facts.add_row("counted for", f"{one.acquisition_duration_s:g} s")

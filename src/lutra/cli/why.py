@@ -37,7 +37,8 @@ def print_chain(row: ResultRow, links: Sequence[Link], every_instance: bool) -> 
             label += " [dim](above)[/dim]"
         branches[link.depth] = branches[link.depth - 1].add(label)
         for finding in () if link.seen_before else receipt.findings:
-            branches[link.depth].add(f"[{show.STYLE[finding.severity]}]{escape(finding.code)}[/]")
+            facts = "".join(f", {name} {value}" for name, value in finding.evidence.items())
+            branches[link.depth].add(f"[{show.STYLE[finding.severity]}]{escape(finding.code + facts)}[/]")
         for group in link.sources:
             branches[link.depth].add(f"{group.modality} series {group.series_uid}, {len(group.instances)} instances")
     show.out.print(root)

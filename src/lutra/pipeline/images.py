@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from lutra.core.calibration import CalibrationFile
 from lutra.core.finding import Severity
 from lutra.core.source import SourceFile
 from lutra.core.study import Role, SeriesHeader, Timepoint
-from lutra.ingest import read_header, read_image
+from lutra.ingest import read_header, read_image, read_volumes
 from lutra.pipeline.conductor import Conductor, Files, Made
 from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import SeriesRecord
-from lutra.quantify import quantify, role_of, summarise
+from lutra.quantify import choose_calibration, choose_window, quantify, role_of, scatter_share, summarise
 
 
 @frozen
@@ -23,11 +24,16 @@ class Image:
     role: Role
     volume: Made
     summary: Made
+    calibration: Made | None
     receipts: tuple[str, ...]
 
 
 def make_image(
-    conductor: Conductor, protocol: Protocol, uid: str, files: tuple[SourceFile, ...]
+    conductor: Conductor,
+    protocol: Protocol,
+    uid: str,
+    files: tuple[SourceFile, ...],
+    calibrations: tuple[CalibrationFile, ...] = (),
 ) -> tuple[Image | None, SeriesRecord]:
     """Read a series and convert it to the quantity the study needs of it; what is refused leaves its Findings."""
     first_receipt = len(conductor.receipts)
@@ -39,24 +45,67 @@ def make_image(
         role_step = conductor.step("quantify.role", role_of, {"header": header_step})
         if header.grid is not None and role_step:
             role = Role(conductor.value(role_step))
-            raw = conductor.step(
-                "ingest.image", read_image, {"paths": paths, "header": header_step}, settings=protocol.ingest
-            )
+            calibration, raw = _voxels(conductor, protocol, paths, header_step, role, calibrations)
+            extra = {"calibration": calibration} if calibration else {}
             if raw:
                 image = conductor.step(
                     "quantify.image",
                     quantify,
-                    {"header": header_step, "image": raw, "role": role},
+                    {"header": header_step, "image": raw, "role": role, **extra},
                     settings=protocol.quantify,
                 )
             if image:
                 summary = conductor.step(
-                    "quantify.summary", summarise, {"volume": image, "series_uid": uid}, settings=protocol.quantify
+                    "quantify.summary",
+                    summarise,
+                    {"volume": image, "series_uid": uid, **extra},
+                    settings=protocol.quantify,
                 )
-                found = Image(header, header_step, role, image, summary, tuple(conductor.receipts[first_receipt:]))
+                receipts = tuple(conductor.receipts[first_receipt:])
+                found = Image(header, header_step, role, image, summary, calibration, receipts)
     findings = conductor.findings(conductor.receipts[first_receipt:])
     doubts = sum(f.severity is not Severity.INFO for f in findings)
     return found, SeriesRecord(uid, "", header_step, image, summary, doubts)
+
+
+def _voxels(
+    conductor: Conductor,
+    protocol: Protocol,
+    paths: Files,
+    header_step: Made,
+    role: Role,
+    calibrations: tuple[CalibrationFile, ...],
+) -> tuple[Made | None, Made | None]:
+    """Read the volume of a series; of a therapy SPECT, its calibration and the volume that belongs to it."""
+    header: SeriesHeader = conductor.value(header_step)
+    if role is not Role.THERAPY_SPECT:
+        raw = conductor.step(
+            "ingest.image", read_image, {"paths": paths, "header": header_step}, settings=protocol.ingest
+        )
+        return None, raw
+    calibration = conductor.step(
+        "quantify.calibration",
+        choose_calibration,
+        {"header": header_step, "files": calibrations},
+        settings=protocol.quantify,
+    )
+    if not calibration:
+        return None, None
+    if len(header.volumes) == 1:
+        raw = conductor.step(
+            "ingest.image", read_image, {"paths": paths, "header": header_step}, settings=protocol.ingest
+        )
+        return calibration, raw
+    window = conductor.step("quantify.window", choose_window, {"header": header_step, "calibration": calibration})
+    if not window:
+        return calibration, None
+    inputs = {"paths": paths, "header": header_step}
+    volumes = conductor.step("ingest.volumes", read_volumes, inputs, settings=protocol.ingest)
+    if not volumes:
+        return calibration, None
+    if header.stored_unit == "CNTS":
+        conductor.step("quantify.scatter", scatter_share, {"header": header_step, "volumes": volumes, "peak": window})
+    return calibration, volumes.item(int(conductor.value(window)))
 
 
 def with_label(record: SeriesRecord, timepoint: Timepoint | None) -> SeriesRecord:

@@ -7,14 +7,14 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import asdict, frozen
 
 from lutra.core.finding import Finding
 from lutra.core.grid import Grid
-from lutra.core.study import Role, SeriesHeader
+from lutra.core.study import Camera, EnergyWindow, Role, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.ingest import IngestSettings, read_header, read_image, scan
+from lutra.ingest import IngestSettings, read_header, read_image, read_volumes, scan
 from lutra.quantify import QuantifySettings, decay_reference, quantify, role_of, suv_bw_factor, to_activity
 
 BQ_PER_MBQ = 1e6
@@ -35,6 +35,10 @@ class SeriesInspection:
     suv_bw_reason: str
     total_activity_mbq: float | None
     findings: tuple[Finding, ...]
+    total_counts: tuple[float, ...] = ()
+    acquisition_duration_s: float | None = None
+    camera: Camera | None = None
+    energy_windows: tuple[EnergyWindow, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain data with the field names other programs rely on."""
@@ -50,6 +54,10 @@ class SeriesInspection:
             "suv_bw_factor": self.suv_bw_factor,
             "suv_bw_reason": self.suv_bw_reason,
             "total_activity_mbq": self.total_activity_mbq,
+            "total_counts": list(self.total_counts),
+            "acquisition_duration_s": self.acquisition_duration_s,
+            "camera": asdict(self.camera) if self.camera else None,
+            "energy_windows": [asdict(window) for window in self.energy_windows],
             "findings": [{"severity": f.severity.value, "code": f.code, "text": f.text} for f in self.findings],
         }
 
@@ -97,11 +105,13 @@ def _inspect(
     suv = suv_bw_factor(header)
     if header.modality in {"PT", "NM"}:
         findings += suv.findings
-    image = read_image(paths, header, ingest)
-    findings += image.findings
-    unit, total = _unit(header, image.value, quantification, findings)
-    if image.value is not None and header.stored_unit == "BQML":
-        activity = to_activity(header, image.value)
+    read = read_volumes(paths, header, ingest) if header.modality == "NM" else read_image(paths, header, ingest)
+    findings += read.findings
+    volumes = read.value if isinstance(read.value, tuple) else (read.value,)
+    image = volumes[0] if len(volumes) == 1 else None
+    unit, total = _unit(header, image, quantification, findings)
+    if image is not None and header.stored_unit == "BQML":
+        activity = to_activity(header, image)
         findings += activity.findings
         total = activity.value.integral() / BQ_PER_MBQ if activity.value else None
     reference = decay_reference(header).value if header.modality in {"PT", "NM"} else None
@@ -117,6 +127,10 @@ def _inspect(
         suv.reason,
         total,
         tuple(dict.fromkeys(findings)),
+        tuple(float(v.values.sum(dtype=float)) for v in volumes if v is not None and header.stored_unit == "CNTS"),
+        header.acquisition_duration_s,
+        header.camera,
+        header.energy_windows,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import tomllib
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any, TypeVar, get_args, get_origin
 
 import attrs
 import cattrs
@@ -26,6 +26,8 @@ from lutra.quantify.settings import QuantifySettings
 from lutra.response.settings import ResponseSettings
 from lutra.segment.settings import SegmentSettings
 from lutra.track.settings import TrackSettings
+
+T = TypeVar("T")
 
 
 @frozen
@@ -101,9 +103,20 @@ def parse_protocol(text: str, where: str) -> Protocol:
     zone = table.get("study", {}).get("time_zone")
     if isinstance(zone, str):
         table.setdefault("ingest", {}).setdefault("time_zone", zone)
-    _refuse_unknown(table, Protocol, where)
+    return structured(table, Protocol, where)
+
+
+def structured(table: dict[str, Any], into: type[T], where: str, prefix: str = "") -> T:
+    """Make a settings or core value of a TOML table, whose name is `prefix` and a dot.
+
+    Raises
+    ------
+    ProtocolError
+        For an unknown, missing or impossible setting, by name.
+    """
+    _refuse_unknown(table, into, where, prefix)
     try:
-        return _converter().structure(table, Protocol)
+        return _converter().structure(table, into)
     except (ClassValidationError, ValueError, TypeError, KeyError) as error:
         raise ProtocolError(
             "; ".join(cattrs.transform_error(error, format_exception=_reason)), where=where, do="correct this setting"

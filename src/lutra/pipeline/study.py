@@ -12,6 +12,7 @@ from typing import Any
 from attrs import evolve, frozen
 
 from lutra import __version__
+from lutra.core.calibration import CalibrationFile
 from lutra.core.digest import digest
 from lutra.core.errors import LutraError, SourceChanged, StoreError, UsageError
 from lutra.core.finding import Finding, Severity
@@ -19,6 +20,7 @@ from lutra.core.frozen import FrozenMap
 from lutra.core.receipt import Receipt, StepKey
 from lutra.core.source import SourceFile
 from lutra.ingest import scan
+from lutra.pipeline.calibrations import FOLDER, read_calibrations
 from lutra.pipeline.code import code_digest
 from lutra.pipeline.conductor import Conductor, user
 from lutra.pipeline.protocol import Protocol, parse_protocol, read_protocol, shipped_protocols
@@ -71,7 +73,7 @@ class StudyFolder:
                 "there is a study here already", where=str(root), do="use another folder, or add to this study"
             )
         parse_protocol(texts[protocol], f"{protocol}.toml")
-        for folder in ("dicom", "artifacts", "report"):
+        for folder in ("dicom", "artifacts", "report", FOLDER):
             (root / folder).mkdir(parents=True, exist_ok=True)
         (root / "protocol.toml").write_text(texts[protocol], encoding="utf-8")
         Ledger(root / "lutra.db", create=True).close()
@@ -83,6 +85,11 @@ class StudyFolder:
     def protocol(self) -> Protocol:
         """The protocol as it is now."""
         return read_protocol(self.root / "protocol.toml")
+
+    @property
+    def calibrations(self) -> tuple[CalibrationFile, ...]:
+        """What the site has measured with its cameras, as it stands in `calibration/` now."""
+        return read_calibrations(self.root / FOLDER, self.protocol.study.time_zone)
 
     def log(self, action: str, detail: dict[str, Any]) -> None:
         """Append to the audit trail."""
@@ -159,6 +166,7 @@ class StudyFolder:
         findings = []
         try:
             _ = self.protocol
+            _ = self.calibrations
         except LutraError as error:
             findings.append(Finding(Severity.ERROR, "study.protocol", str(error)))
         for source in self.ledger.sources():
@@ -189,7 +197,7 @@ class StudyFolder:
         SourceChanged
             If a source file is gone or different; nothing stored is touched.
         """
-        protocol = self.protocol
+        protocol, calibrations = self.protocol, self.calibrations
         known = self.ledger.subject_ids()
         wanted = tuple(subjects) or known
         for subject in wanted:
@@ -206,7 +214,7 @@ class StudyFolder:
             sources = self.ledger.sources(subject)
             for source in sources:
                 verify_source(source)
-            record = run_subject(conductor, protocol, subject, sources)
+            record = run_subject(conductor, protocol, subject, sources, calibrations)
             self.ledger.set_current(subject, self.store.put(record), result_rows(conductor, record))
         summary = RunSummary(
             wanted,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 
+from lutra.core.calibration import CalibrationFile
 from lutra.core.digest import digest
 from lutra.core.frozen import FrozenMap
 from lutra.core.lesion import Lesion
@@ -27,7 +28,11 @@ from lutra.track import Candidate, identify
 
 
 def run_subject(
-    conductor: Conductor, protocol: Protocol, subject_id: str, sources: Sequence[SourceFile]
+    conductor: Conductor,
+    protocol: Protocol,
+    subject_id: str,
+    sources: Sequence[SourceFile],
+    calibrations: tuple[CalibrationFile, ...] = (),
 ) -> SubjectRecord:
     """Run every stage for one subject.
 
@@ -40,7 +45,7 @@ def run_subject(
     images = []
     for uid, files in by_series.items():
         if uid not in drawings:
-            image, records[uid] = make_image(conductor, protocol, uid, files)
+            image, records[uid] = make_image(conductor, protocol, uid, files, calibrations)
             images += [image] if image else []
 
     subject_step = conductor.step(
@@ -130,10 +135,11 @@ def _observe(
     conductor: Conductor, protocol: Protocol, seen: Seen, region_id: str, timepoints: dict[str, Timepoint]
 ) -> ObservationRecord:
     uid = seen.image.header.series_uid
+    extra = {"calibration": seen.image.calibration} if seen.image.calibration else {}
     measurements = conductor.step(
         "quantify.region",
         measure,
-        {"volume": seen.image.volume, "region": seen.step, "region_id": region_id, "series_uid": uid},
+        {"volume": seen.image.volume, "region": seen.step, "region_id": region_id, "series_uid": uid, **extra},
         settings=protocol.quantify,
     )
     diameters = None

@@ -136,6 +136,7 @@ def as_json(result: ResultRow, links: tuple[Link, ...]) -> dict[str, Any]:
                 "by": link.receipt.by,
                 "at": link.receipt.at.isoformat(),
                 "findings": [f.code for f in link.receipt.findings],
+                "evidence": [{"code": f.code, **f.evidence} for f in link.receipt.findings if f.evidence],
                 "sources": [group.series_uid for group in link.sources],
                 "seen_before": link.seen_before,
             }

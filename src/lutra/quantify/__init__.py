@@ -1,7 +1,7 @@
 """Stage 2: stored voxels to Bq/mL, SUV, mm2/s and HU, and the numbers of a region in them.
 
 `roles` says what an image is for, `decay_reference` which instant it is stated for, `camera` which calibration applies; `suv`,
-`activity`, `adc` and `ct` convert, `region_metrics` measures, `recovery` corrects. What cannot be determined is refused by name.
+`activity`, `adc` and `ct` convert, `region_metrics` measures, `recovery` corrects, `scatter` says how much there was. What cannot be determined is refused by name.
 """
 
 from lutra.quantify.activity import to_activity
@@ -12,6 +12,7 @@ from lutra.quantify.decay_reference import DecayReference, decay_reference
 from lutra.quantify.image import quantify, summarise
 from lutra.quantify.region_metrics import measure
 from lutra.quantify.roles import role_of
+from lutra.quantify.scatter import scatter_share
 from lutra.quantify.settings import QuantifySettings
 from lutra.quantify.suv import SuvFactor, suv_bw_factor, to_suv
 
@@ -25,6 +26,7 @@ __all__ = [
     "measure",
     "quantify",
     "role_of",
+    "scatter_share",
     "summarise",
     "suv_bw_factor",
     "to_activity",

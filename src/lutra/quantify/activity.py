@@ -29,6 +29,10 @@ from lutra.quantify.camera import BQ_PER_MBQ, COUNT_UNITS
 from lutra.quantify.decay_reference import decay_reference
 from lutra.reference.nuclides import nuclides
 
+LARGEST_BUSY = 0.9
+"""Rate times dead time beyond which the observed rate, close to its maximum, no longer tells the activity: an error of 1 % in it
+would be 10 % in the result."""
+
 
 def to_activity(header: SeriesHeader, image: Volume, calibration: Calibration | None = None) -> Outcome[Volume]:
     """Turn stored values into Bq/mL at the start of the acquisition, undoing the scanner's decay correction.
@@ -123,14 +127,15 @@ def _undone_losses(header: SeriesHeader, total_bq: float, calibration: Calibrati
     observed_per_s = max(total_bq, 0.0) / BQ_PER_MBQ * dead.wide_cps_per_mbq
     try:
         lost = float(true_rate(observed_per_s, dead.tau_s)) * dead.tau_s
-    except OutsideValidity as error:
-        findings.append(
-            Finding(
-                Severity.UNDETERMINED,
-                "quantify.dead-time-saturated",
-                f"series {header.series_uid} has no activity concentration: {error}",
-            )
+    except OutsideValidity:
+        lost = float("inf")
+    if lost > LARGEST_BUSY:
+        text = (
+            f"series {header.series_uid} has no activity concentration: the activity in the image stands for {observed_per_s:.6g} "
+            f"counts/s of the whole spectrum, above or close to the {exp(-1) / dead.tau_s:.6g} counts/s that a camera with "
+            f"a dead time of {dead.tau_s * 1e6:.3g} µs can count. To do: check the camera factor, [dead_time], and the rate of the scan"
         )
+        findings.append(Finding(Severity.UNDETERMINED, "quantify.dead-time-saturated", text))
         return float("nan")
     findings.append(
         Finding(

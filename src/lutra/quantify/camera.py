@@ -105,7 +105,7 @@ def choose_window(header: SeriesHeader, calibration: Calibration) -> Outcome[int
     places = [
         n
         for n, key in enumerate(header.volumes)
-        if len(header.volumes) == 1 or (wanted and _same(wanted, _window_of(header, key.energy_window)))
+        if len(header.volumes) == 1 or (wanted and _same(wanted, window_of(header, key.energy_window)))
     ]
     if len(places) == 1:
         return Outcome(places[0])
@@ -183,7 +183,8 @@ def _same(one: EnergyWindow, other: EnergyWindow | None) -> bool:
     return all(abs(a - b) <= WINDOW_TOLERANCE_KEV for pair in ranges for a, b in zip(*pair, strict=True))
 
 
-def _window_of(header: SeriesHeader, index: int | None) -> EnergyWindow | None:
+def window_of(header: SeriesHeader, index: int | None) -> EnergyWindow | None:
+    """Window that a volume key names; None if it names none, or one the header does not describe."""
     return header.energy_windows[index] if index is not None and index < len(header.energy_windows) else None
 
 

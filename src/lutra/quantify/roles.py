@@ -48,7 +48,7 @@ def _nuclear(header: SeriesHeader) -> Outcome[Role]:
         return Outcome(Role.OTHER_PET)
     looks_like = ""
     if nuclide is None and any(_holds(w, line) for w in header.energy_windows for line in LU177_KEV):
-        looks_like = ". Its energy window holds a gamma line of 177Lu, as windows of others do. To do: have it entered at the source"
+        looks_like = ". Its energy window holds a gamma line of 177Lu, as windows of others do. To do: have it entered"
     finding = Finding(
         Severity.WARNING,
         "quantify.nuclide-without-role",

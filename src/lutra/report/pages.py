@@ -16,7 +16,7 @@ from lutra.core.finding import Finding, Severity
 from lutra.report import charts, matrix, numbers, titles
 from lutra.report.model import DoseView, LesionView, Number, StudyView, SubjectView
 
-SHARED_SOURCES = ("camera calibration", "tail half-life", "S value", "tissue density")
+SHARED_SOURCES = ("camera calibration", "dose calibrator", "dead time", "tail half-life", "S value", "tissue density")
 """Sources that other scans or lesions have in common, so that they do not average out."""
 
 STATES = {

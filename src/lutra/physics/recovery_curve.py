@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 from scipy.optimize import least_squares
+from scipy.special import expit
 from scipy.stats import t as student_t
 
 from lutra.core.calibration import FORMS, RecoveryCurve
@@ -24,6 +25,10 @@ from lutra.core.errors import OutsideValidity, Undetermined
 PARAMETERS = 2
 MINIMUM_POINTS = 5
 """AICc of two parameters and a variance needs n - 4 > 0."""
+LOGS_SEARCHED = 30.0
+"""Scale and power are searched between exp(-30) and exp(30)."""
+LOG_LIMIT = 500.0
+"""Where exponentials still fit a double; curves are flat long before."""
 
 Numbers = npt.NDArray[np.float64]
 
@@ -62,10 +67,11 @@ def prediction_interval(curve: RecoveryCurve, volume_ml: float, level: float = 0
 
 def recovery_slope(curve: RecoveryCurve, volume_ml: float) -> float:
     r"""Sensitivity to the volume, :math:`d\ln R/d\ln V`. [1]"""
-    x = (volume_ml / curve.scale_ml) ** curve.power
+    log_x = float(np.clip(curve.power * log(volume_ml / curve.scale_ml), -LOG_LIMIT, LOG_LIMIT))
     if curve.form == "hill":
-        return float(curve.power / (1 + x))
-    return float(curve.power * x / np.expm1(x)) if x < 700 else 0.0  # expm1 overflows; the curve is flat there
+        return curve.power * float(expit(-log_x))
+    x = exp(log_x)
+    return curve.power * x / float(np.expm1(x)) if x < 700 else 0.0  # expm1 overflows; the curve is flat there
 
 
 def fit_recovery(
@@ -95,19 +101,21 @@ def fit_recovery(
     relative = relative / sqrt(float(np.mean(relative**2)))
 
     def residuals(logs: Numbers) -> Numbers:
-        missed: Numbers = (_form(form, v, np.exp(logs[0]), np.exp(logs[1])) - r) / relative
+        missed: Numbers = (_form(form, v, *np.exp(np.clip(logs, -LOGS_SEARCHED, LOGS_SEARCHED))) - r) / relative
         return missed
 
     start = [log(float(np.interp(0.5, r[np.argsort(v)], np.sort(v)))), log(0.8)]
     found = least_squares(residuals, start, method="lm", xtol=1e-14, ftol=1e-14)
-    if not found.success or not np.isfinite(found.x).all() or np.abs(found.x).max() > 30:
+    information = found.jac.T @ found.jac
+    lost = np.abs(found.x).max() >= LOGS_SEARCHED or np.linalg.matrix_rank(information) < PARAMETERS
+    if not found.success or not np.isfinite(found.x).all() or lost:
         raise Undetermined(
             f"no {form} curve fits these recoveries", required="recoveries that rise with volume", do="check the points"
         )
     rss, n = float(np.sum(found.fun**2)), len(v)
     variance = rss / (n - PARAMETERS)
     scale, power = exp(found.x[0]), exp(found.x[1])
-    of_logs = np.linalg.inv(found.jac.T @ found.jac) * variance
+    of_logs = np.linalg.inv(information) * variance
     curve = RecoveryCurve(
         form=form,
         scale_ml=scale,
@@ -132,8 +140,8 @@ def fit_best_recovery(
 
 
 def _form(form: str, volumes_ml: Numbers, scale_ml: float, power: float) -> Numbers:
-    x = (volumes_ml / scale_ml) ** power
-    recoveries: Numbers = x / (1 + x) if form == "hill" else -np.expm1(-x)
+    log_x = np.clip(power * np.log(volumes_ml / scale_ml), -LOG_LIMIT, LOG_LIMIT)
+    recoveries: Numbers = expit(log_x) if form == "hill" else -np.expm1(-np.exp(log_x))
     return recoveries
 
 

@@ -1,7 +1,8 @@
 """Stage 2: stored voxels to Bq/mL, SUV, mm2/s and HU, and the numbers of a region in them.
 
 `roles` says what an image is for, `decay_reference` which instant it is stated for, `camera` which calibration applies; `suv`,
-`activity`, `adc` and `ct` convert, `region_metrics` measures, `recovery` corrects, `scatter` says how much there was. What cannot be determined is refused by name.
+`activity`, `adc` and `ct` convert, `region_metrics` measures, `recovery` corrects, `scatter` says how much there was. What
+cannot be determined is refused by name.
 """
 
 from lutra.quantify.activity import to_activity

@@ -133,7 +133,7 @@ def _undone_losses(header: SeriesHeader, total_bq: float, calibration: Calibrati
         text = (
             f"series {header.series_uid} has no activity concentration: the activity in the image stands for {observed_per_s:.6g} "
             f"counts/s of the whole spectrum, above or close to the {exp(-1) / dead.tau_s:.6g} counts/s that a camera with "
-            f"a dead time of {dead.tau_s * 1e6:.3g} µs can count. To do: check the camera factor, [dead_time], and the rate of the scan"
+            f"a dead time of {dead.tau_s * 1e6:.3g} µs can count. To do: check camera factor, [dead_time] and rate of the scan"
         )
         findings.append(Finding(Severity.UNDETERMINED, "quantify.dead-time-saturated", text))
         return float("nan")

@@ -41,8 +41,8 @@ def scatter_share(header: SeriesHeader, volumes: tuple[Volume, ...], peak: int) 
     corrected = "SCAT" in header.corrected_image
     text = (
         f"series {header.series_uid}: {share:.1%} of the counts in the peak window are scatter, by "
-        f"{'the window below it' if above is None else 'the windows on either side'} (± {sd:.1%} from counting alone, as if these were "
-        f"raw counts); Corrected Image (0028,0051) {'lists' if corrected else 'does not list'} SCAT"
+        f"{'the window below it' if above is None else 'the windows on either side'} (± {sd:.1%} from counting, "
+        f"as if these were raw counts); Corrected Image (0028,0051) {'lists' if corrected else 'does not list'} SCAT"
     )
     severity = Severity.INFO if corrected else Severity.WARNING
     return Outcome(share, (Finding(severity, "quantify.scatter-share", text),))

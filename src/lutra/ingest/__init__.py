@@ -2,7 +2,7 @@
 
 Validates and refuses by name; never repairs silently, never modifies a file. `intake` sorts files; `classic` makes `frames` of a
 file, `geometry` stacks them on a grid, `series` makes one header of them, `image` their voxels; `contours` reads RTSTRUCT;
-`elements`, `clock`, `radiopharmaceutical` and `pet` read what they are called after.
+`elements`, `clock`, `radiopharmaceutical`, `pet` and `nm` read what they are called after.
 """
 
 from lutra.ingest.contours import read_contours

@@ -294,8 +294,8 @@ def _radiopharmaceutical(
             required="one: activities of two cannot be told apart here",
             do="export each reconstruction with its own radionuclide",
         )
-    if agent is None or agent.activity_bq is None:
-        return agent
+    if agent is None or agent.activity_bq is None or agent.activity_bq != positive(given[0], "RadionuclideTotalDose"):
+        return agent  # nothing stated, or converted already
     if agent.activity_bq <= LARGEST_MBQ:
         return evolve(agent, activity_bq=agent.activity_bq * BQ_PER_MBQ)
     findings.append(

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= lutra-demo
 
-.PHONY: demo test lint types contracts check lock clean
+.PHONY: demo test bench lint types contracts check lock clean
 
 demo: $(VENV)/ready
 	@rm -rf $(DEMO)
@@ -13,6 +13,9 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest
+
+bench: $(VENV)/ready
+	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check src tests

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from attrs import astuple
 from rich.markup import escape
 from rich.table import Table
@@ -27,6 +29,10 @@ def print_series(series: tuple[SeriesInspection, ...]) -> None:
         if one.modality in {"PT", "NM"}:
             factor = "[magenta]undetermined[/magenta]" if one.suv_bw_factor is None else f"{one.suv_bw_factor:.8g}"
             facts.add_row("SUVbw factor", f"{factor}: {escape(one.suv_bw_reason)}")
+        if one.b_values_s_per_mm2:
+            counted = Counter(one.b_values_s_per_mm2)
+            listed = ", ".join(f"{b:g}" + (f" ({n} volumes)" if n > 1 else "") for b, n in sorted(counted.items()))
+            facts.add_row("b-values", f"{listed} s/mm²")
         if one.total_activity_mbq is not None:
             facts.add_row("total activity", f"{one.total_activity_mbq:.6g} MBq at the acquisition")
         if one.modality == "NM":

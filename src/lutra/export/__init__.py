@@ -4,8 +4,17 @@ Nothing here asks for the time: every date and UID comes from the caller, so the
 """
 
 from lutra.export.dicom_image import PatientIdentity, write_image_series
+from lutra.export.mr import write_diffusion_series, write_enhanced_diffusion
 from lutra.export.nm import write_nm_recon
 from lutra.export.rtstruct import write_rtstruct
 from lutra.export.uids import stable_uid
 
-__all__ = ["PatientIdentity", "stable_uid", "write_image_series", "write_nm_recon", "write_rtstruct"]
+__all__ = [
+    "PatientIdentity",
+    "stable_uid",
+    "write_diffusion_series",
+    "write_enhanced_diffusion",
+    "write_image_series",
+    "write_nm_recon",
+    "write_rtstruct",
+]

@@ -80,10 +80,10 @@ def write_image_series(
     acquired_at = _require_complete(header, volume)
     paths = []
     for k, uid in enumerate(header.instances):
-        slice_ = _common(header, patient, study_started_at, acquired_at)
+        slice_ = common_modules(header, patient, study_started_at, acquired_at)
         slice_.SOPInstanceUID = uid
         slice_.InstanceNumber = k + 1
-        _geometry(slice_, volume, k)
+        plane_geometry(slice_, volume, k)
         match header.modality:
             case "CT":
                 _ct(slice_, volume, k)
@@ -137,9 +137,10 @@ def _require_complete(header: SeriesHeader, volume: Volume) -> datetime:
     return header.acquired_at
 
 
-def _common(
+def common_modules(
     header: SeriesHeader, patient: PatientIdentity, study_started_at: datetime, acquired_at: datetime
 ) -> Dataset:
+    """Attributes that every instance of a series shares."""
     dataset = Dataset()
     dataset.SpecificCharacterSet = "ISO_IR 192"
     dataset.SOPClassUID = STORAGE[header.modality]
@@ -167,7 +168,8 @@ def _common(
     return dataset
 
 
-def _geometry(dataset: Dataset, volume: Volume, k: int) -> None:
+def plane_geometry(dataset: Dataset, volume: Volume, k: int) -> None:
+    """Write where slice `k` is, and that its pixels have 16 bits."""
     affine, spacing = volume.grid.affine_lps_mm, volume.grid.spacing_mm
     directions = affine[:3, :2] / np.array(spacing[:2])
     dataset.ImageOrientationPatient = [decimal_text(x) for x in directions.T.ravel()]
@@ -181,7 +183,8 @@ def _geometry(dataset: Dataset, volume: Volume, k: int) -> None:
     dataset.HighBit = 15
 
 
-def _pixels(dataset: Dataset, values: np.ndarray[Any, Any], *, signed: bool) -> None:
+def store_pixels(dataset: Dataset, values: np.ndarray[Any, Any], *, signed: bool) -> None:
+    """Write one slice as whole numbers, cut off at the ends of 16 bits. (i, j)"""
     limits = np.iinfo(np.int16 if signed else np.uint16)
     stored = np.clip(np.rint(values), limits.min, limits.max).astype("<i2" if signed else "<u2")
     dataset.PixelRepresentation = int(signed)
@@ -194,7 +197,7 @@ def _ct(dataset: Dataset, volume: Volume, k: int) -> None:
     dataset.PatientPosition = "HFS"
     dataset.KVP = "120"
     dataset.AcquisitionNumber = 1
-    _pixels(dataset, volume.values[:, :, k].astype(float) - CT_INTERCEPT_HU, signed=False)
+    store_pixels(dataset, volume.values[:, :, k].astype(float) - CT_INTERCEPT_HU, signed=False)
 
 
 def _adc(dataset: Dataset, volume: Volume, k: int) -> None:
@@ -204,7 +207,7 @@ def _adc(dataset: Dataset, volume: Volume, k: int) -> None:
     dataset.MRAcquisitionType = "2D"
     dataset.PatientPosition = "HFS"
     dataset.EchoTime, dataset.EchoTrainLength, dataset.RepetitionTime = "", "", ""
-    _pixels(dataset, volume.values[:, :, k].astype(float) / ADC_SLOPE_MM2_PER_S, signed=False)
+    store_pixels(dataset, volume.values[:, :, k].astype(float) / ADC_SLOPE_MM2_PER_S, signed=False)
 
 
 def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
@@ -232,7 +235,7 @@ def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
     lying.PatientOrientationModifierCodeSequence = [code_item(*SUPINE)]
     dataset.PatientOrientationCodeSequence = [lying]
     dataset.PatientGantryRelationshipCodeSequence = [code_item(*HEAD_FIRST)]
-    _pixels(dataset, values / slope, signed=True)
+    store_pixels(dataset, values / slope, signed=True)
 
 
 def _radiopharmaceutical(agent: Radiopharmaceutical) -> Dataset:

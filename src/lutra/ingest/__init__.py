@@ -1,8 +1,9 @@
 """Stage 1: DICOM files to headers, stored voxels and contours.
 
-Validates and refuses by name; never repairs silently, never modifies a file. `intake` sorts files; `classic` makes `frames` of a
-file, `geometry` stacks them on a grid, `series` makes one header of them, `image` their voxels; `contours` reads RTSTRUCT;
-`elements`, `clock`, `radiopharmaceutical`, `pet` and `nm` read what they are called after.
+Validates and refuses by name; never repairs silently, never modifies a file. `intake` sorts files; `classic`, `enhanced` and
+`mosaic` make `frames` of a file, `diffusion` gives them their b-values, `geometry` stacks them on a grid, `series` makes one header
+of them, `image` their voxels; `contours` reads RTSTRUCT; `elements`, `clock`, `radiopharmaceutical`, `pet` and `nm` read what they
+are called after.
 """
 
 from lutra.ingest.contours import read_contours

@@ -16,6 +16,9 @@ from lutra.core.study import RealWorldMap, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.ingest.elements import number, text
+from lutra.ingest.enhanced import frame_header
+from lutra.ingest.files import parsed
+from lutra.ingest.mosaic import mosaic_of
 from lutra.ingest.pixels import planes_of
 from lutra.ingest.quiet import quietly
 from lutra.ingest.settings import IngestSettings
@@ -63,11 +66,11 @@ def read_volumes(paths: Sequence[Path], header: SeriesHeader, settings: IngestSe
     filled = np.zeros(len(planes), bool)
     try:
         for path in paths:
-            stored, pixels = planes_of(path, (rows, columns))
+            stored, pixels = _planes(path, (rows, columns))
             for n, index in place.get(text(stored, "SOPInstanceUID"), ()):
                 if index >= len(pixels):
                     raise Unreadable(f"{len(pixels)} frames, frame {index + 1} is missing", where=str(path))
-                _rescale(stored, path, pixels[index], planes[n], header.real_world)
+                _rescale(frame_header(stored, index), path, pixels[index], planes[n], header.real_world)
                 filled[n] = True
     except InputError as error:
         return Outcome(None, (Finding(Severity.ERROR, "ingest.image-refused", str(error)),))
@@ -78,6 +81,15 @@ def read_volumes(paths: Sequence[Path], header: SeriesHeader, settings: IngestSe
     planes.flags.writeable = False  # so that no volume copies them
     blocks = np.split(planes, len(header.volumes))
     return Outcome(tuple(Volume(block.T, grid, Unit.STORED, header.acquired_at) for block in blocks))
+
+
+def _planes(path: Path, shape: tuple[int, int]) -> tuple[Dataset, npt.NDArray[Any]]:
+    """Header and planes of a file, those of a mosaic cut out of its one picture."""
+    mosaic = mosaic_of(parsed(path).header)
+    if mosaic is None:
+        return planes_of(path, shape)
+    header, pictures = planes_of(path, mosaic.stored(shape))
+    return header, mosaic.cut(pictures)
 
 
 def _rescale(

@@ -22,10 +22,13 @@ from lutra.core.study import Camera, SeriesHeader
 from lutra.core.time import in_utc
 from lutra.ingest.classic import classic_frame
 from lutra.ingest.clock import moment
+from lutra.ingest.diffusion import weigh
 from lutra.ingest.elements import alike, many, number, positive, text
+from lutra.ingest.enhanced import ENHANCED, enhanced_frames
 from lutra.ingest.files import parsed
 from lutra.ingest.frames import Frame
 from lutra.ingest.geometry import Stack, stack
+from lutra.ingest.mosaic import mr_frames
 from lutra.ingest.nm import by_energy_window, nm_facts, nm_frames
 from lutra.ingest.pet import pet_facts, require_all_slices
 from lutra.ingest.quiet import quietly
@@ -40,9 +43,10 @@ def _one_frame(path: Path, header: Dataset, zone: str) -> tuple[Frame, ...]:
 
 READERS: dict[str, tuple[str, FrameReader]] = {
     CTImageStorage: ("CT", _one_frame),
-    MRImageStorage: ("MR", _one_frame),
+    MRImageStorage: ("MR", mr_frames),
     NuclearMedicineImageStorage: ("NM", nm_frames),
     PositronEmissionTomographyImageStorage: ("PT", _one_frame),
+    **{uid: (modality, enhanced_frames) for uid, modality in ENHANCED.items()},
 }
 """What is read: SOP class (0008,0016), the modality (0008,0060) it must state, and who makes frames of a file."""
 
@@ -86,6 +90,8 @@ def read_header(paths: Sequence[Path], settings: IngestSettings) -> Outcome[Seri
             require_all_slices(frames)
         if text(first, "Modality") == "NM":
             frames = by_energy_window(frames)
+        if text(first, "Modality") == "MR":
+            frames = weigh(frames, findings)
         stacked = stack(frames, text(first, "FrameOfReferenceUID"), settings, findings)
         return Outcome(_header(stacked, settings, findings), findings)
     except InputError as error:
@@ -101,7 +107,7 @@ def _frames(path: Path, header: Dataset, settings: IngestSettings) -> tuple[Fram
             required=modality,
             do="export the file again from its source",
         )
-    if reader is _one_frame and (number(header, "NumberOfFrames") or 1) != 1:
+    if reader in {_one_frame, mr_frames} and (number(header, "NumberOfFrames") or 1) != 1:
         raise InputError(
             "several frames in an object of one frame",
             where=f"{path} (0028,0008)",

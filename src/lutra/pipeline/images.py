@@ -12,7 +12,17 @@ from lutra.ingest import read_header, read_image, read_volumes
 from lutra.pipeline.conductor import Conductor, Files, Made
 from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import SeriesRecord
-from lutra.quantify import choose_calibration, choose_window, quantify, role_of, scatter_share, summarise
+from lutra.quantify import (
+    choose_calibration,
+    choose_window,
+    fit_diffusion,
+    primary_map,
+    quantify,
+    role_of,
+    scatter_share,
+    summarise,
+    summarise_maps,
+)
 
 
 @frozen
@@ -45,6 +55,12 @@ def make_image(
         role_step = conductor.step("quantify.role", role_of, {"header": header_step})
         if header.grid is not None and role_step:
             role = Role(conductor.value(role_step))
+            if role is Role.DWI:
+                image, summary = _diffusion(conductor, protocol, uid, paths, header_step)
+                if image and summary:
+                    receipts = tuple(conductor.receipts[first_receipt:])
+                    found = Image(header, header_step, role, image, summary, None, receipts)
+                return found, _record(conductor, uid, first_receipt, header_step, image, summary)
             calibration, raw = _voxels(conductor, protocol, paths, header_step, role, calibrations)
             extra = {"calibration": calibration} if calibration else {}
             if raw:
@@ -63,9 +79,32 @@ def make_image(
                 )
                 receipts = tuple(conductor.receipts[first_receipt:])
                 found = Image(header, header_step, role, image, summary, calibration, receipts)
+    return found, _record(conductor, uid, first_receipt, header_step, image, summary)
+
+
+def _record(
+    conductor: Conductor, uid: str, first_receipt: int, header: Made, image: Made | None, summary: Made | None
+) -> SeriesRecord:
     findings = conductor.findings(conductor.receipts[first_receipt:])
     doubts = sum(f.severity is not Severity.INFO for f in findings)
-    return found, SeriesRecord(uid, "", header_step, image, summary, doubts)
+    return SeriesRecord(uid, "", header, image, summary, doubts)
+
+
+def _diffusion(
+    conductor: Conductor, protocol: Protocol, uid: str, paths: Files, header: Made
+) -> tuple[Made | None, Made | None]:
+    """Fit a diffusion series: its ADC, and its numbers as a whole."""
+    inputs = {"paths": paths, "header": header}
+    volumes = conductor.step("ingest.volumes", read_volumes, inputs, settings=protocol.ingest)
+    if not volumes:
+        return None, None
+    maps = conductor.step(
+        "quantify.diffusion", fit_diffusion, {"header": header, "volumes": volumes}, settings=protocol.quantify
+    )
+    if not maps:
+        return None, None
+    image = conductor.step("quantify.image", primary_map, {"maps": maps})
+    return image, conductor.step("quantify.summary", summarise_maps, {"maps": maps, "series_uid": uid})
 
 
 def _voxels(

@@ -14,7 +14,7 @@ from lutra.core.grid import Grid
 from lutra.core.study import Camera, EnergyWindow, Role, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.ingest import IngestSettings, read_header, read_image, read_volumes, scan
+from lutra.ingest import IngestSettings, read_header, read_volumes, scan
 from lutra.quantify import QuantifySettings, decay_reference, quantify, role_of, suv_bw_factor, to_activity
 
 BQ_PER_MBQ = 1e6
@@ -39,6 +39,7 @@ class SeriesInspection:
     acquisition_duration_s: float | None = None
     camera: Camera | None = None
     energy_windows: tuple[EnergyWindow, ...] = ()
+    b_values_s_per_mm2: tuple[float, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Plain data with the field names other programs rely on."""
@@ -57,6 +58,7 @@ class SeriesInspection:
             "total_counts": list(self.total_counts),
             "acquisition_duration_s": self.acquisition_duration_s,
             "camera": asdict(self.camera) if self.camera else None,
+            "b_values_s_per_mm2": list(self.b_values_s_per_mm2),
             "energy_windows": [asdict(window) for window in self.energy_windows],
             "findings": [{"severity": f.severity.value, "code": f.code, "text": f.text} for f in self.findings],
         }
@@ -105,11 +107,11 @@ def _inspect(
     suv = suv_bw_factor(header)
     if header.modality in {"PT", "NM"}:
         findings += suv.findings
-    read = read_volumes(paths, header, ingest) if header.modality == "NM" else read_image(paths, header, ingest)
+    read = read_volumes(paths, header, ingest)
     findings += read.findings
-    volumes = read.value if isinstance(read.value, tuple) else (read.value,)
+    volumes = read.value or ()
     image = volumes[0] if len(volumes) == 1 else None
-    unit, total = _unit(header, image, quantification, findings)
+    unit, total = _unit(header, volumes, quantification, findings)
     if image is not None and header.stored_unit == "BQML":
         activity = to_activity(header, image)
         findings += activity.findings
@@ -127,15 +129,16 @@ def _inspect(
         suv.reason,
         total,
         tuple(dict.fromkeys(findings)),
-        tuple(float(v.values.sum(dtype=float)) for v in volumes if v is not None and header.stored_unit == "CNTS"),
+        tuple(float(v.values.sum(dtype=float)) for v in volumes if header.stored_unit == "CNTS"),
         header.acquisition_duration_s,
         header.camera,
         header.energy_windows,
+        tuple(key.b_value_s_per_mm2 for key in header.volumes if key.b_value_s_per_mm2 is not None),
     )
 
 
 def _unit(
-    header: SeriesHeader, image: Volume | None, settings: QuantifySettings, findings: list[Finding]
+    header: SeriesHeader, volumes: tuple[Volume, ...], settings: QuantifySettings, findings: list[Finding]
 ) -> tuple[str | None, None]:
     """Find the unit of the stored values; that of CT and MR is what quantification makes of them."""
     stored = {"BQML": Unit.BQ_PER_ML, "GML": Unit.SUV_BW}.get(header.stored_unit or "")
@@ -143,8 +146,8 @@ def _unit(
         return (stored.value if stored else header.stored_unit), None
     role = role_of(header)
     findings += role.findings
-    if role.value is None or image is None:
+    if role.value is None or not volumes:
         return None, None
-    quantified = quantify(header, image, Role(role.value), settings)
+    quantified = quantify(header, volumes, Role(role.value), settings)
     findings += quantified.findings
     return (quantified.value.unit.value if quantified.value else None), None

@@ -23,6 +23,7 @@ ROLE_NAMES = {
     Role.SSTR_PET: "SSTR PET",
     Role.OTHER_PET: "PET",
     Role.ADC: "ADC",
+    Role.DWI: "DWI",
     Role.CT: "CT",
     Role.OTHER_MR: "MR",
 }

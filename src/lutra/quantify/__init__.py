@@ -1,8 +1,8 @@
 """Stage 2: stored voxels to Bq/mL, SUV, mm2/s and HU, and the numbers of a region in them.
 
 `roles` says what an image is for, `decay_reference` which instant it is stated for, `camera` which calibration applies; `suv`,
-`activity`, `adc` and `ct` convert, `region_metrics` measures, `recovery` corrects, `scatter` says how much there was. What
-cannot be determined is refused by name.
+`activity`, `adc` and `ct` convert, `dwi` fits diffusion (`shells`, `adc_fit`, `rician`, `ivim`), `region_metrics` measures,
+`recovery` corrects, `scatter` says how much there was. What cannot be determined is refused by name.
 """
 
 from lutra.quantify.activity import to_activity
@@ -10,7 +10,8 @@ from lutra.quantify.adc import to_adc
 from lutra.quantify.camera import choose_calibration, choose_window
 from lutra.quantify.ct import to_hu
 from lutra.quantify.decay_reference import DecayReference, decay_reference
-from lutra.quantify.image import quantify, summarise
+from lutra.quantify.dwi import fit_diffusion, primary_map
+from lutra.quantify.image import quantify, summarise, summarise_maps
 from lutra.quantify.region_metrics import measure
 from lutra.quantify.roles import role_of
 from lutra.quantify.scatter import scatter_share
@@ -24,11 +25,14 @@ __all__ = [
     "choose_calibration",
     "choose_window",
     "decay_reference",
+    "fit_diffusion",
     "measure",
+    "primary_map",
     "quantify",
     "role_of",
     "scatter_share",
     "summarise",
+    "summarise_maps",
     "suv_bw_factor",
     "to_activity",
     "to_adc",

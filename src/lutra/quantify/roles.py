@@ -15,7 +15,10 @@ def role_of(header: SeriesHeader) -> Outcome[Role]:
     if header.modality == "CT":
         return Outcome(Role.CT)
     if header.modality == "MR":
-        return Outcome(Role.ADC if "ADC" in header.image_type else Role.OTHER_MR)
+        if "ADC" in header.image_type:
+            return Outcome(Role.ADC)
+        weighted = any(key.b_value_s_per_mm2 is not None for key in header.volumes)
+        return Outcome(Role.DWI if weighted else Role.OTHER_MR)
     if header.modality in {"PT", "NM"}:
         return _nuclear(header)
     finding = Finding(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import field, frozen
-from attrs.validators import in_, optional
+from attrs.validators import ge, in_, optional
 
 
 def _positive(_instance: object, attribute: object, value: float | None) -> None:
@@ -34,6 +34,15 @@ class QuantifySettings:
         Calibrations older than this at the scan carry a Finding. 365: the yearly measurement that quality programmes ask for. [d]
     adc_missing_unit
         `vendor-convention`: a named rule resolves ADC maps without a unit, with a Finding; `refuse`: they stay undetermined.
+    adc_method
+        `log-linear`: weighted straight line through the logarithms; `rician`: maximum likelihood that knows the noise floor;
+        `ivim`: perfusion fraction and pseudo-diffusion beside the log-linear ADC.
+    adc_minimum_b
+        B-values below are left out of the ADC: perfusion adds to them. 100 is the usual bound of body protocols (QIBA). [s/mm2]
+    adc_noise_sd
+        Noise of one measurement, in signal units; None: estimated from the air around the patient where that can be seen.
+    ivim_split_b
+        From here on perfusion no longer shows; 200 is usual in the abdomen. [s/mm2]
     """
 
     camera_calibration_relative_sd: float | None = field(default=None, validator=optional(_positive))
@@ -44,3 +53,7 @@ class QuantifySettings:
     minimum_volume_ml: float = field(default=8.0, validator=_positive)
     calibration_max_age_days: float = field(default=365.0, validator=_positive)
     adc_missing_unit: str = field(default="vendor-convention", validator=in_(("vendor-convention", "refuse")))
+    adc_method: str = field(default="log-linear", validator=in_(("log-linear", "rician", "ivim")))
+    adc_minimum_b: float = field(default=100.0, validator=ge(0))
+    adc_noise_sd: float | None = field(default=None, validator=optional(_positive))
+    ivim_split_b: float = field(default=200.0, validator=_positive)

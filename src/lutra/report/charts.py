@@ -187,7 +187,7 @@ LANES = (
     ("Cycle", ()),
     ("SPECT", ("therapy-spect",)),
     ("FDG SSTR", ("fdg-pet", "sstr-pet", "other-pet")),
-    ("ADC, MR", ("adc", "other-mr")),
+    ("ADC, MR", ("adc", "dwi", "other-mr")),
     ("CT", ("ct",)),
 )
 

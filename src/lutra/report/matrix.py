@@ -18,7 +18,7 @@ COURSE = (
     ("CT", ("ct",), "longest-diameter"),
     ("FDG", ("fdg-pet", "other-pet"), "suv-max"),
     ("SSTR", ("sstr-pet",), "suv-max"),
-    ("ADC", ("adc", "other-mr"), "adc-mean"),
+    ("ADC", ("adc", "dwi", "other-mr"), "adc-mean"),
 )
 SPECT, SPECT_QUANTITY = "therapy-spect", "activity"
 

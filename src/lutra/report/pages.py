@@ -191,7 +191,7 @@ def tiles(subject: SubjectView) -> list[tuple[str, str, str]]:
     for letter, roles, words in (
         ("F", ("fdg-pet",), "FDG PET"),
         ("S", ("sstr-pet",), "SSTR PET"),
-        ("A", ("adc",), "ADC"),
+        ("A", ("adc", "dwi"), "ADC"),
         ("C", ("ct",), "CT"),
     ):
         found = [s for s in subject.series if s.role in roles]

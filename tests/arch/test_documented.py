@@ -28,6 +28,14 @@ def test_every_finding_is_documented_and_none_that_is_gone() -> None:
     assert documented() - used() == set()
 
 
+def test_the_table_of_suv_rules_is_the_one_the_code_uses() -> None:
+    from lutra.quantify.suv_cases import CASES
+
+    page = (ROOT / "docs" / "suv.md").read_text(encoding="utf-8")
+    rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| case |")]
+    assert rows == [f"| {c.name} | {c.when} | {c.used} | {c.source} |" for c in CASES]
+
+
 def test_every_command_is_in_the_readme() -> None:
     from lutra.cli.main import app, study_app
 

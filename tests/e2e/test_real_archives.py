@@ -55,6 +55,10 @@ def test_fdg_pet_suv_by_hand(archive: Archive) -> None:
     """71 kg, 388.777472 MBq at 10:35:00, series start 11:20:11, half-life 6588 s."""
     (one,) = [s for s in inspected(archive("pet_fdg_ge_sts001")) if s["modality"] == "PT"]
     assert one["suv_bw_factor"] == pytest.approx(71000 / (388777472 * 2 ** (-2711 / 6588)), rel=1e-9)
+    assert one["suv_case"] == "BQML, start, series time"
+    # A man of 1.63 m: 9270 x 71 / (6680 + 216 x 26.7229) = 52.8560 kg of lean body mass.
+    assert one["suv_factors"]["sul"] == pytest.approx([one["suv_bw_factor"] * 52.8560 / 71], rel=1e-5)
+    assert set(one["suv_factors"]) == {"suv_bw", "sul", "sul_james", "suv_bsa"}
     assert one["shape"] == [128, 128, 267]
 
 

@@ -11,6 +11,8 @@ from rich.table import Table
 from lutra.cli import show
 from lutra.pipeline.inspect import SeriesInspection
 
+SUV_FACTORS = {"suv_bw": "SUVbw", "sul": "SUL", "sul_james": "SUL (James)", "suv_bsa": "SUVbsa, cm²/mL,"}
+
 
 def print_series(series: tuple[SeriesInspection, ...]) -> None:
     """One block per series."""
@@ -27,8 +29,9 @@ def print_series(series: tuple[SeriesInspection, ...]) -> None:
         ):
             facts.add_row(name, escape(value) if value else "[magenta]undetermined[/magenta]")
         if one.modality in {"PT", "NM"}:
-            factor = "[magenta]undetermined[/magenta]" if one.suv_bw_factor is None else f"{one.suv_bw_factor:.8g}"
-            facts.add_row("SUVbw factor", f"{factor}: {escape(one.suv_bw_reason)}")
+            facts.add_row("SUV rule", f"{escape(one.suv_case or '')}: {escape(one.suv_bw_reason)}")
+            for name, title in SUV_FACTORS.items():
+                facts.add_row(f"{title} factor", _factor(one.suv_factors.get(name, ())))
         if one.b_values_s_per_mm2:
             counted = Counter(one.b_values_s_per_mm2)
             listed = ", ".join(f"{b:g}" + (f" ({n} volumes)" if n > 1 else "") for b, n in sorted(counted.items()))
@@ -54,3 +57,9 @@ def _add_camera(facts: Table, one: SeriesInspection) -> None:
         facts.add_row("total counts", ", ".join(f"{counts:.6g}" for counts in one.total_counts))
     if one.acquisition_duration_s:
         facts.add_row("counted for", f"{one.acquisition_duration_s:g} s")
+
+
+def _factor(values: tuple[float, ...]) -> str:
+    if not values:
+        return "[magenta]undetermined[/magenta]"
+    return f"{values[0]:.8g}" if len(values) == 1 else f"{min(values):.8g} to {max(values):.8g}, slice by slice"

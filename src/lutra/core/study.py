@@ -148,7 +148,8 @@ class SeriesHeader:
     series_started_at, acquired_at
         Series date and time; earliest acquisition date and time of its slices.
     scan_reference_at
-        GE private (0009,100D): the time decay correction START refers to, where it is given.
+        Private scan time of GE (0009,100D) or decay correction time of Siemens (0071,1022): the time decay correction START
+        refers to, where it is given.
     slice_acquired_at
         Acquisition date and time of each slice, in slice order.
     frame_reference_time_s, frame_duration_s
@@ -171,6 +172,10 @@ class SeriesHeader:
         The machine.
     acquisition_duration_s
         How long a gamma camera counted: angular views of a detector times the time of each. [s]
+    suv_type
+        (0054,1006) SUV Type, of images stored as SUV; None if absent, which the standard reads as body weight.
+    slice_frame_reference_s, slice_frame_duration_s
+        (0054,1300) and (0018,1242) of each slice, in slice order; empty where a slice does not say. [s]
     """
 
     series_uid: str
@@ -208,6 +213,9 @@ class SeriesHeader:
     energy_windows: tuple[EnergyWindow, ...] = ()
     camera: Camera = field(factory=Camera)
     acquisition_duration_s: float | None = None
+    suv_type: str | None = None
+    slice_frame_reference_s: tuple[float, ...] = ()
+    slice_frame_duration_s: tuple[float, ...] = ()
 
 
 @frozen

@@ -11,6 +11,9 @@ from pydicom import Dataset
 from lutra.core.time import assume_zone
 from lutra.ingest.elements import text
 
+YEARS = (1000, 9000)
+"""Beyond, at the ends of the calendar, a time cannot be put on another clock; nothing was scanned then."""
+
 
 def moment(header: Dataset, date_tag: str, time_tag: str, zone: str) -> datetime | None:
     """Combine a date and a time element; None if either is missing or malformed."""
@@ -38,6 +41,8 @@ def parse(stamp: str, zone: str, offset: str = "") -> datetime | None:
         return None
     try:
         read = datetime.strptime(whole.ljust(14, "0"), "%Y%m%d%H%M%S")  # noqa: DTZ007  (its zone follows)
+        if not YEARS[0] <= read.year <= YEARS[1]:
+            return None
         read += timedelta(microseconds=int(fraction[:6].ljust(6, "0")) if fraction else 0)
         if offset and not re.fullmatch(r"[+-]\d{4}", offset):
             return None

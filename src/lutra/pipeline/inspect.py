@@ -7,22 +7,40 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, field, frozen
 
 from lutra.core.finding import Finding
+from lutra.core.frozen import FrozenMap, frozen_map
 from lutra.core.grid import Grid
 from lutra.core.study import Camera, EnergyWindow, Role, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.ingest import IngestSettings, read_header, read_volumes, scan
-from lutra.quantify import QuantifySettings, decay_reference, quantify, role_of, suv_bw_factor, to_activity
+from lutra.quantify import (
+    QuantifySettings,
+    SuvFactor,
+    decay_reference,
+    quantify,
+    role_of,
+    suv_bw_factor,
+    suv_scales,
+    to_activity,
+)
 
 BQ_PER_MBQ = 1e6
 
 
 @frozen
 class SeriesInspection:
-    """One series as `lutra inspect` shows it; what cannot be determined is None."""
+    """One series as `lutra inspect` shows it; what cannot be determined is None.
+
+    Parameters
+    ----------
+    suv_case
+        Names of the rules that gave the SUVbw factor or refused it, as docs/suv.md lists them; None for CT and MR.
+    suv_factors
+        From stored values to `suv_bw`, `sul`, `sul_james` and `suv_bsa`: one for the series, or one per slice.
+    """
 
     series_uid: str
     modality: str
@@ -40,6 +58,8 @@ class SeriesInspection:
     camera: Camera | None = None
     energy_windows: tuple[EnergyWindow, ...] = ()
     b_values_s_per_mm2: tuple[float, ...] = ()
+    suv_case: str | None = None
+    suv_factors: FrozenMap[str, tuple[float, ...]] = field(factory=FrozenMap, converter=frozen_map)
 
     def as_json(self) -> dict[str, Any]:
         """Plain data with the field names other programs rely on."""
@@ -54,6 +74,8 @@ class SeriesInspection:
             "decay_referenced_to": self.decay_referenced_to,
             "suv_bw_factor": self.suv_bw_factor,
             "suv_bw_reason": self.suv_bw_reason,
+            "suv_case": self.suv_case,
+            "suv_factors": {name: list(factors) for name, factors in self.suv_factors.items()},
             "total_activity_mbq": self.total_activity_mbq,
             "total_counts": list(self.total_counts),
             "acquisition_duration_s": self.acquisition_duration_s,
@@ -105,7 +127,8 @@ def _inspect(
             tuple(findings),
         )
     suv = suv_bw_factor(header)
-    if header.modality in {"PT", "NM"}:
+    nuclear = header.modality in {"PT", "NM"}
+    if nuclear:
         findings += suv.findings
     read = read_volumes(paths, header, ingest)
     findings += read.findings
@@ -116,7 +139,8 @@ def _inspect(
         activity = to_activity(header, image)
         findings += activity.findings
         total = activity.value.integral() / BQ_PER_MBQ if activity.value else None
-    reference = decay_reference(header).value if header.modality in {"PT", "NM"} else None
+    reference = decay_reference(header).value if nuclear else None
+    factors = _suv_factors(header, suv, findings)
     return SeriesInspection(
         uid,
         modality,
@@ -134,7 +158,20 @@ def _inspect(
         header.camera,
         header.energy_windows,
         tuple(key.b_value_s_per_mm2 for key in header.volumes if key.b_value_s_per_mm2 is not None),
+        suv_case=suv.case if nuclear else None,
+        suv_factors=factors,
     )
+
+
+def _suv_factors(header: SeriesHeader, suv: SuvFactor, findings: list[Finding]) -> FrozenMap[str, tuple[float, ...]]:
+    """SUVbw and its other normalisations, where there is one."""
+    body_weight = suv.slice_values or (() if suv.value is None else (suv.value,))
+    if not body_weight:
+        return FrozenMap()
+    scales = suv_scales(header)
+    findings += scales.findings
+    others = (scales.value or {}).items()
+    return FrozenMap({"suv_bw": body_weight, **{name: tuple(f * scale for f in body_weight) for name, scale in others}})
 
 
 def _unit(
@@ -142,6 +179,8 @@ def _unit(
 ) -> tuple[str | None, None]:
     """Find the unit of the stored values; that of CT and MR is what quantification makes of them."""
     stored = {"BQML": Unit.BQ_PER_ML, "GML": Unit.SUV_BW}.get(header.stored_unit or "")
+    if stored is Unit.SUV_BW and header.suv_type not in {None, "BW"}:
+        return f"{Unit.G_PER_ML.value} ({header.suv_type})", None
     if stored or header.modality in {"PT", "NM"}:
         return (stored.value if stored else header.stored_unit), None
     role = role_of(header)

@@ -1,12 +1,14 @@
 """Stage 2: stored voxels to Bq/mL, SUV, mm2/s and HU, and the numbers of a region in them.
 
 `roles` says what an image is for, `decay_reference` which instant it is stated for, `camera` which calibration applies; `suv`,
-`activity`, `adc` and `ct` convert, `dwi` fits diffusion (`shells`, `adc_fit`, `rician`, `ivim`), `region_metrics` measures,
-`recovery` corrects, `scatter` says how much there was. What cannot be determined is refused by name.
+`activity`, `adc` and `ct` convert, `dwi` fits diffusion (`shells`, `adc_fit`, `rician`, `ivim`), `body` gives what SUV is
+normalised to, `region_metrics` measures, `recovery` corrects, `scatter` says how much there was. The rules for SUV are one table,
+`suv_cases`. What cannot be determined is refused by name.
 """
 
 from lutra.quantify.activity import to_activity
 from lutra.quantify.adc import to_adc
+from lutra.quantify.body import suv_scales
 from lutra.quantify.camera import choose_calibration, choose_window
 from lutra.quantify.ct import to_hu
 from lutra.quantify.decay_reference import DecayReference, decay_reference
@@ -34,6 +36,7 @@ __all__ = [
     "summarise",
     "summarise_maps",
     "suv_bw_factor",
+    "suv_scales",
     "to_activity",
     "to_adc",
     "to_hu",

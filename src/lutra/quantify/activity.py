@@ -27,7 +27,7 @@ from lutra.physics.dead_time import true_rate
 from lutra.physics.decay import decay_constant_per_s, decay_factor
 from lutra.quantify.camera import BQ_PER_MBQ, COUNT_UNITS
 from lutra.quantify.decay_reference import decay_reference
-from lutra.reference.nuclides import nuclides
+from lutra.quantify.instants import half_life_s
 
 LARGEST_BUSY = 0.9
 """Rate times dead time beyond which the observed rate, close to its maximum, no longer tells the activity: an error of 1 % in it
@@ -37,7 +37,7 @@ would be 10 % in the result."""
 def to_activity(header: SeriesHeader, image: Volume, calibration: Calibration | None = None) -> Outcome[Volume]:
     """Turn stored values into Bq/mL at the start of the acquisition, undoing the scanner's decay correction.
 
-    The half-life of the header is used, because the scanner used it; NM headers have none, so that of the nuclide is.
+    The half-life is that of :func:`~lutra.quantify.instants.half_life_s`.
 
     Parameters
     ----------
@@ -59,11 +59,11 @@ def to_activity(header: SeriesHeader, image: Volume, calibration: Calibration | 
     outcome = decay_reference(header)
     if outcome.value is None:
         return Outcome(None, outcome.findings)
-    half_life_s = _half_life_s(header)
-    if header.acquired_at is None or half_life_s is None:
+    known_s = half_life_s(header)
+    if header.acquired_at is None or known_s is None:
         return _none(header, "acquisition time (0008,0032) or half-life (0018,1075) is missing", outcome.findings)
     elapsed_s = seconds_between(outcome.value.at, header.acquired_at)
-    factor = decay_factor(elapsed_s, half_life_s)
+    factor = decay_factor(elapsed_s, known_s)
     rule = Finding(
         Severity.INFO,
         "quantify.decay-rule",
@@ -72,7 +72,7 @@ def to_activity(header: SeriesHeader, image: Volume, calibration: Calibration | 
     )
     findings = [*outcome.findings, rule]
     if header.stored_unit in COUNT_UNITS:
-        scale = _from_counts(header, image, calibration, half_life_s)
+        scale = _from_counts(header, image, calibration, known_s)
         if isinstance(scale, str):
             return _none(header, scale, tuple(findings))
         factor *= scale
@@ -90,15 +90,9 @@ def to_activity(header: SeriesHeader, image: Volume, calibration: Calibration | 
     return Outcome(volume, findings)
 
 
-def _half_life_s(header: SeriesHeader) -> float | None:
-    agent = header.radiopharmaceutical
-    if agent is None or agent.half_life_s:
-        return agent.half_life_s if agent else None
-    known = nuclides().get(agent.nuclide or "") if header.modality == "NM" else None
-    return known.half_life_s if known else None
-
-
-def _from_counts(header: SeriesHeader, image: Volume, calibration: Calibration, half_life_s: float) -> float | str:
+def _from_counts(
+    header: SeriesHeader, image: Volume, calibration: Calibration, known_half_life_s: float
+) -> float | str:
     """Bq/mL per stored value, or what is missing."""
     factor = calibration.camera_factor
     if factor is None or factor.unit != "cps/MBq":
@@ -115,7 +109,7 @@ def _from_counts(header: SeriesHeader, image: Volume, calibration: Calibration, 
         per_s = 1 / duration_s
     if header.decay_correction is DecayCorrection.NONE and duration_s is not None:
         # The mean rate of the acquisition, not that of its start: 0.09 % for 25 min of 177Lu.
-        decays = decay_constant_per_s(half_life_s) * duration_s
+        decays = decay_constant_per_s(known_half_life_s) * duration_s
         per_s *= decays / -expm1(-decays)
     return per_s / factor.value * BQ_PER_MBQ / image.grid.voxel_volume_ml
 

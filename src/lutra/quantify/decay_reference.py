@@ -7,21 +7,26 @@ must be found elsewhere. An ADMIN image read as START is wrong by exp(lambda t),
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from math import expm1, log
+from datetime import datetime
+from math import expm1
 
 from attrs import frozen
 
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.study import DecayCorrection, Radiopharmaceutical, SeriesHeader
-from lutra.core.time import in_utc, seconds_between
+from lutra.core.time import seconds_between
 from lutra.physics.decay import decay_constant_per_s
+from lutra.quantify.instants import CLOCK_ROUNDING_S, half_life_s, scan_start
+from lutra.quantify.stored_values import MOST_HALF_LIVES
+from lutra.quantify.suv_case import Refusal, first_of
+from lutra.quantify.suv_cases import INSTANTS
 from lutra.reference.nuclides import nuclides
 
 HALF_LIFE_TOLERANCE = 0.005
 """Scanners carry half-lives of different editions of the tables; they agree to 0.3 %."""
-CLOCK_ROUNDING_S = 1.0
-"""Headers round times to a second. A scan that would start later than this after its first frame is a contradiction."""
+WITNESS_TOLERANCE = 0.01
+"""Two statements of one instant are a contradiction when they change an activity by more than this."""
+LARGEST_EXPONENT = 50.0
 
 
 @frozen
@@ -31,7 +36,7 @@ class DecayReference:
     Parameters
     ----------
     case
-        Name of the rule.
+        Name of the rule, as in :data:`~lutra.quantify.suv_cases.CASES`.
     reason
         The rule in words, with the tags it used.
     """
@@ -41,8 +46,17 @@ class DecayReference:
     reason: str
 
 
+@frozen
+class SliceReferences:
+    """As :class:`DecayReference`, for an image of which each slice is stated for its own instant; one instant if they share it."""
+
+    at: tuple[datetime, ...]
+    case: str
+    reason: str
+
+
 def decay_reference(header: SeriesHeader) -> Outcome[DecayReference]:
-    """Find the instant an image is decay-referenced to.
+    """Find the one instant an image is decay-referenced to.
 
     Returns
     -------
@@ -51,75 +65,50 @@ def decay_reference(header: SeriesHeader) -> Outcome[DecayReference]:
 
     References
     ----------
-    DICOM PS3.3 C.8.9.1.1.9; the START rules follow the QIBA FDG-PET profile's vendor-neutral SUV calculation.
+    DICOM PS3.3 C.8.9.1.1.5; the START rules follow QIBA's vendor-neutral SUV calculation, NONE the recommendations of the
+    Image Biomarker Standardisation Initiative.
     """
+    outcome = slice_references(header)
+    found = outcome.value
+    if found is None:
+        return Outcome(None, outcome.findings)
+    if len(found.at) > 1:
+        why = "not decay corrected and several acquisition times: one instant does not exist"
+        return Outcome(None, (*outcome.findings, _undetermined(header, why)))
+    return Outcome(DecayReference(found.at[0], found.case, found.reason), outcome.findings)
+
+
+def slice_references(header: SeriesHeader) -> Outcome[SliceReferences]:
+    """Find the instant an image, or each of its slices in slice order, is decay-referenced to."""
+    case, found = first_of(INSTANTS, header)
+    if not isinstance(found, Refusal) and (apart := _half_lives_apart(header, found)) > MOST_HALF_LIVES:
+        found = Refusal(
+            f"{found[0].isoformat()} and the acquisition (0008,0032) are {apart:.3g} half-lives (0018,1075) apart; required: at "
+            f"most {MOST_HALF_LIVES:g}"
+        )
     findings = _contradictions(header)
-    correction = header.decay_correction
-    if correction is None:
-        return _none("no usable Decay Correction (0054,1102); required: START, ADMIN or NONE", header, findings)
-    if correction is DecayCorrection.ADMIN:
-        administered_at = header.radiopharmaceutical.administered_at if header.radiopharmaceutical else None
-        if administered_at is None:
-            return _none(
-                "Decay Correction ADMIN (0054,1102) without a usable administration time (0018,1078)", header, findings
+    if isinstance(found, Refusal):
+        return Outcome(None, (*findings, _undetermined(header, found.why)))
+    if header.decay_correction is DecayCorrection.START:
+        findings += _other_witnesses(header, found[0])
+    if case.name == "none, start of the frame":
+        findings.append(
+            Finding(
+                Severity.WARNING,
+                "quantify.frame-duration-unknown",
+                f"series {header.series_uid}: not decay corrected, and no frame duration (0018,1242) or half-life (0018,1075): the "
+                "start of the frame stands for the instant of its mean activity, about half a frame later. To do: export it again",
             )
-        reference = DecayReference(
-            administered_at, "admin", "stated for the administration (0054,1102) ADMIN, (0018,1078)"
         )
-        return Outcome(reference, findings)
-    if header.acquired_at is None:
-        return _none("no acquisition time (0008,0032)", header, findings)
-    if correction is DecayCorrection.NONE:
-        if len(set(header.slice_acquired_at)) > 1:
-            return _none(
-                "not decay corrected and several acquisition times: one instant does not exist", header, findings
-            )
-        return Outcome(
-            DecayReference(header.acquired_at, "none", "not decay corrected: its own acquisition time"), findings
-        )
-    return _start(header, findings)
+    return Outcome(SliceReferences(found, case.name, case.used), findings)
 
 
-def _start(header: SeriesHeader, findings: list[Finding]) -> Outcome[DecayReference]:
-    acquired_at, series_at = header.acquired_at, header.series_started_at
-    assert acquired_at is not None  # noqa: S101  (the caller's check)
-    if series_at is not None and seconds_between(series_at, acquired_at) >= 0:
-        reason = "stated for the series time (0008,0031), which is not after the acquisition; (0054,1102) START"
-        return Outcome(DecayReference(series_at, "start, series time", reason), findings)
-    if header.scan_reference_at is not None:
-        reason = (
-            "stated for the scan time of the private element (0009,100D); the series time is later, from reprocessing"
-        )
-        return Outcome(DecayReference(header.scan_reference_at, "start, private scan time", reason), findings)
-    first = _from_frame_reference(header)
-    if first is not None:
-        reason = (
-            "stated for the start of the scan, found from acquisition time (0008,0032), frame reference time (0054,1300) and "
-            "duration (0018,1242); the series time is later or missing"
-        )
-        return Outcome(DecayReference(first, "start, from frame reference time", reason), findings)
-    reason = "stated for the earliest acquisition time (0008,0032); the series time is later or missing"
-    return Outcome(DecayReference(acquired_at, "start, acquisition time", reason), findings)
-
-
-def _from_frame_reference(header: SeriesHeader) -> datetime | None:
-    """Start of the scan: the frame reference time is the decay-weighted middle of the frame, counted from that start."""
-    agent = header.radiopharmaceutical
-    offset_s, duration_s = header.frame_reference_time_s, header.frame_duration_s
-    times = header.slice_acquired_at
-    if (
-        not times
-        or not (offset_s and offset_s > 0)  # 0 is written by scanners that do not fill it in
-        or duration_s is None
-        or not duration_s > 0
-        or agent is None
-        or not agent.half_life_s
-    ):
-        return None
-    rate = decay_constant_per_s(agent.half_life_s)
-    within_s = log(rate * duration_s / -expm1(-rate * duration_s)) / rate
-    first = in_utc(times[0]) - timedelta(seconds=offset_s - within_s)
-    return first if seconds_between(times[0], first) <= CLOCK_ROUNDING_S else None
+def _half_lives_apart(header: SeriesHeader, instants: tuple[datetime, ...]) -> float:
+    """Between the acquisition and the first of some instants; 0 if a half-life or the acquisition is unknown."""
+    known_s = half_life_s(header)
+    if not known_s or header.acquired_at is None:
+        return 0.0
+    return abs(seconds_between(instants[0], header.acquired_at)) / known_s
 
 
 def _contradictions(header: SeriesHeader) -> list[Finding]:
@@ -160,7 +149,7 @@ def _unit_factor(header: SeriesHeader, agent: Radiopharmaceutical, administered_
     if header.acquired_at is None or not agent.half_life_s:
         return []
     elapsed_s = seconds_between(administered_at, header.acquired_at)
-    size = expm1(decay_constant_per_s(agent.half_life_s) * elapsed_s)
+    size = _change(elapsed_s, agent.half_life_s)
     if size < 1e-3:
         return []
     return [
@@ -174,6 +163,46 @@ def _unit_factor(header: SeriesHeader, agent: Radiopharmaceutical, administered_
     ]
 
 
-def _none(why: str, header: SeriesHeader, findings: list[Finding]) -> Outcome[DecayReference]:
+def _other_witnesses(header: SeriesHeader, at: datetime) -> list[Finding]:
+    """Compare the start that was found with everything else the header says about it.
+
+    Frame times count only where the beds have acquisition times of their own: a scanner that writes one time for all beds may
+    write that of the scan.
+    """
+    agent = header.radiopharmaceutical
+    if agent is None or not agent.half_life_s or header.acquired_at is None:
+        return []
+    beds = len(set(header.slice_acquired_at)) > 1
+    witnesses = {
+        "private scan time (0009,100D) or (0071,1022)": header.scan_reference_at,
+        "frame times (0008,0032), (0054,1300), (0018,1242)": scan_start(header) if beds else None,
+        "earliest acquisition (0008,0032), which cannot be before the start,": (
+            header.acquired_at if seconds_between(header.acquired_at, at) > CLOCK_ROUNDING_S else None
+        ),
+    }
+    findings = []
+    for name, other in witnesses.items():
+        if other is None:
+            continue
+        change = _change(seconds_between(other, at), agent.half_life_s)
+        if abs(change) > WITNESS_TOLERANCE:
+            findings.append(
+                Finding(
+                    Severity.WARNING,
+                    "quantify.decay-reference-contradiction",
+                    f"series {header.series_uid}: the start of the scan is taken as {at.isoformat()}, but the {name} says "
+                    f"{other.isoformat()}; with that, activities would differ by {abs(change):.1%}. To do: check the scanner's "
+                    "clock, and whether the series was made again later",
+                )
+            )
+    return findings
+
+
+def _change(shift_s: float, half_life_s: float) -> float:
+    """Relative change of an activity by a shift of its reference; bounded, for dates that are years apart. [1]"""
+    return expm1(min(decay_constant_per_s(half_life_s) * shift_s, LARGEST_EXPONENT))
+
+
+def _undetermined(header: SeriesHeader, why: str) -> Finding:
     text = f"series {header.series_uid}: decay reference cannot be determined: {why}"
-    return Outcome(None, (*findings, Finding(Severity.UNDETERMINED, "quantify.no-decay-reference", text)))
+    return Finding(Severity.UNDETERMINED, "quantify.no-decay-reference", text)

@@ -44,6 +44,12 @@ class Grid:
         """Volume of one voxel. [mL]"""
         return float(abs(np.linalg.det(self.affine_lps_mm[:3, :3]))) / MM3_PER_ML
 
+    @property
+    def corners_lps_mm(self) -> npt.NDArray[np.float64]:
+        """The eight corners of the image, half a voxel beyond the outermost centres. [mm] (8, 3)"""
+        ends = [(-0.5, n - 0.5) for n in self.shape]
+        return self.to_lps_mm(np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(8, 3))
+
     def to_lps_mm(self, ijk: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """Patient coordinates of (fractional) voxel indices. [mm] (..., 3)"""
         lps: npt.NDArray[np.float64] = np.asarray(ijk, float) @ self.affine_lps_mm[:3, :3].T + self.affine_lps_mm[:3, 3]

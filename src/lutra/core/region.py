@@ -85,6 +85,11 @@ class Region:
         What it is, if known.
     source
         What it was made from: SOP Instance UID, algorithm, or expression.
+    referenced_series_uid
+        Series it was drawn on; None if its source does not say.
+    tracking_id, tracking_uid
+        (0062,0020) and (0062,0021): the name of the same thing in other images of the person, given by its author. Empty
+        if there is none.
     """
 
     name: str
@@ -95,6 +100,9 @@ class Region:
     code: ConceptCode | None
     origin: RegionOrigin = field(converter=RegionOrigin)
     source: str
+    referenced_series_uid: str | None = None
+    tracking_id: str = ""
+    tracking_uid: str = ""
 
     def __attrs_post_init__(self) -> None:
         stop = np.add(self.start_ijk, self.fraction.shape)
@@ -106,6 +114,12 @@ class Region:
         """Slices that cut the bounding box out of an array on the grid."""
         i, j, k = (slice(start, start + n) for start, n in zip(self.start_ijk, self.fraction.shape, strict=True))
         return i, j, k
+
+    @property
+    def box_corners_lps_mm(self) -> npt.NDArray[np.float64]:
+        """Corners of the bounding box, at the outer faces of its voxels. [mm] (8, 3)"""
+        ends = [(first - 0.5, first + n - 0.5) for first, n in zip(self.start_ijk, self.fraction.shape, strict=True)]
+        return self.grid.to_lps_mm(np.stack(np.meshgrid(*ends, indexing="ij"), axis=-1).reshape(8, 3))
 
     @property
     def volume_ml(self) -> float:

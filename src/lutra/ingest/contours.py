@@ -2,82 +2,177 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pydicom
+from attrs import field, frozen
 from pydicom import Dataset
 
+from lutra.core.errors import InputError
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.region import ContourSet
-from lutra.ingest.elements import text
+from lutra.ingest.elements import items, many, number, text
 from lutra.ingest.quiet import quietly
 
-CLOSED = "CLOSED_PLANAR"
+CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"}
+"""(3006,0042) of contours that enclose something; the second says what readers do with the first anyway."""
+FARTHEST_MM = 1e5
+"""No contour lies 100 m from the origin of its scanner."""
 
 
+@frozen
+class _Referenced:
+    """Which series a file says it was drawn on.
+
+    Parameters
+    ----------
+    series_of_image
+        Series of each SOP Instance UID listed.
+    series_in_frame
+        Series listed under each frame of reference.
+    """
+
+    series_of_image: dict[str, str] = field(factory=dict)
+    series_in_frame: dict[str, list[str]] = field(factory=dict)
+
+    def drawn_on(self, contour: Dataset, frame: str) -> str | None:
+        """Find the series of a contour: that of its own image, else the only one of its frame."""
+        images = (text(image, "ReferencedSOPInstanceUID") for image in items(contour, "ContourImageSequence"))
+        named = {self.series_of_image[uid] for uid in images if uid in self.series_of_image}
+        possible = named or set(self.series_in_frame.get(frame, ()))
+        return possible.pop() if len(possible) == 1 else None
+
+
+@quietly()
 def read_contours(path: Path) -> Outcome[tuple[ContourSet, ...]]:
     """Read every region of an RTSTRUCT file that has closed planar contours.
 
-    Other contour types, empty regions and damaged points become Findings; the other regions go on.
+    A region drawn on two series becomes a contour set for each. Other contour types, empty regions, regions without a name
+    and damaged points become Findings; the other regions go on.
     """
     try:
-        with quietly():
-            file = pydicom.dcmread(path)
+        file = pydicom.dcmread(path)
     except Exception as error:  # noqa: BLE001  (pydicom raises many kinds on broken files)
-        finding = Finding(Severity.ERROR, "ingest.unreadable", f"{path} is broken: {error}. To do: export it again")
-        return Outcome(None, (finding,))
+        return _broken(path, error)
     findings: list[Finding] = []
-    frame, series = _reference(file)
-    names = {int(roi.ROINumber): roi for roi in file.get("StructureSetROISequence", [])}
-    sets = []
-    for roi_contours in file.get("ROIContourSequence", []):
-        roi = names.get(int(roi_contours.ReferencedROINumber))
-        name = text(roi, "ROIName") if roi is not None else f"ROI {roi_contours.ReferencedROINumber}"
-        contours = _polygons(roi_contours, f"{path} region {name!r}", findings)
-        if not contours:
-            findings.append(
-                Finding(
-                    Severity.WARNING,
-                    "ingest.region-without-contours",
-                    f"{path}: region {name!r} has no usable closed contour (3006,0050) and is left out",
-                )
-            )
-            continue
-        own_frame = text(roi, "ReferencedFrameOfReferenceUID") if roi is not None else ""
-        sets.append(ContourSet(name, contours, own_frame or frame, series, text(file, "SOPInstanceUID")))
+    sets: list[ContourSet] = []
+    try:
+        referenced = _referenced(file)
+        rois = _rois(file)
+        for n, drawn in enumerate(items(file, "ROIContourSequence"), start=1):
+            sets += _region(file, drawn, rois, referenced, f"{path} (3006,0039) item {n}", findings)
+    except InputError as error:
+        return _broken(path, error)
     if not sets:
         finding = Finding(Severity.WARNING, "ingest.no-contours", f"{path} holds no usable contour")
         return Outcome(None, (*findings, finding))
     return Outcome(tuple(sets), findings)
 
 
-def _reference(file: Dataset) -> tuple[str, str | None]:
-    """Frame of reference and series the contours were drawn on."""
-    frames = file.get("ReferencedFrameOfReferenceSequence") or []
-    if not frames:
-        return text(file, "FrameOfReferenceUID"), None
-    studies = frames[0].get("RTReferencedStudySequence") or []
-    series = (studies[0].get("RTReferencedSeriesSequence") or []) if studies else []
-    return text(frames[0], "FrameOfReferenceUID"), (text(series[0], "SeriesInstanceUID") or None) if series else None
+def _broken(path: Path, error: Exception) -> Outcome[tuple[ContourSet, ...]]:
+    finding = Finding(Severity.ERROR, "ingest.unreadable", f"{path} is broken: {error}. To do: export it again")
+    return Outcome(None, (finding,))
 
 
-def _polygons(roi_contours: Dataset, where: str, findings: list[Finding]) -> tuple[np.ndarray[Any, Any], ...]:
-    polygons = []
-    for contour in roi_contours.get("ContourSequence") or []:
-        kind = text(contour, "ContourGeometricType")
-        numbers = np.asarray(contour.get("ContourData") or [], float)
-        if kind != CLOSED or numbers.size % 3 or numbers.size < 9 or not np.isfinite(numbers).all():
-            findings.append(
-                Finding(
-                    Severity.WARNING,
-                    "ingest.contour-left-out",
-                    f"{where}: a contour of type {kind} with {numbers.size} numbers was left out. Required: {CLOSED} with at "
-                    "least three points (3006,0042), (3006,0050)",
-                )
-            )
-            continue
-        points = numbers.reshape(-1, 3)
-        polygons.append(points[:-1] if np.allclose(points[0], points[-1]) and len(points) > 3 else points)
-    return tuple(polygons)
+def _referenced(file: Dataset) -> _Referenced:
+    found = _Referenced()
+    for frame in items(file, "ReferencedFrameOfReferenceSequence"):
+        listed = found.series_in_frame.setdefault(text(frame, "FrameOfReferenceUID"), [])
+        for study in items(frame, "RTReferencedStudySequence"):
+            for series in items(study, "RTReferencedSeriesSequence"):
+                uid = text(series, "SeriesInstanceUID")
+                if uid:
+                    listed.append(uid)
+                    images = items(series, "ContourImageSequence")
+                    found.series_of_image.update((text(image, "ReferencedSOPInstanceUID"), uid) for image in images)
+    return found
+
+
+def _rois(file: Dataset) -> dict[int, list[Dataset]]:
+    """Items of the Structure Set ROI Sequence by their number; more than one where the file contradicts itself."""
+    rois: defaultdict[int, list[Dataset]] = defaultdict(list)
+    for roi in items(file, "StructureSetROISequence"):
+        found = number(roi, "ROINumber")
+        if found is not None:
+            rois[int(found)].append(roi)
+    return rois
+
+
+def _region(
+    file: Dataset,
+    drawn: Dataset,
+    rois: dict[int, list[Dataset]],
+    referenced: _Referenced,
+    where: str,
+    findings: list[Finding],
+) -> list[ContourSet]:
+    """Contour sets of one region, one for each series it was drawn on."""
+    roi_number = number(drawn, "ReferencedROINumber")
+    described = rois.get(int(roi_number), []) if roi_number is not None else []
+    if len(described) != 1:
+        names = ", ".join(f"“{text(roi, 'ROIName')}”" for roi in described) or "none"
+        text_ = (
+            f"{where}: its ROI number (3006,0084) is {'missing' if roi_number is None else f'{roi_number:g}'}, and regions of that "
+            f"number (3006,0022): {names}. Required: one, for nothing else names the region. It is left out"
+        )
+        findings.append(Finding(Severity.WARNING, "ingest.region-without-name", text_))
+        return []
+    (roi,) = described
+    name = text(roi, "ROIName") or f"ROI {roi_number:g}"
+    frames = list(referenced.series_in_frame)
+    frame = text(roi, "ReferencedFrameOfReferenceUID") or (
+        frames[0] if len(frames) == 1 else text(file, "FrameOfReferenceUID")
+    )
+    by_series: defaultdict[str | None, list[npt.NDArray[np.float64]]] = defaultdict(list)
+    refused: Counter[str] = Counter()
+    for contour in items(drawn, "ContourSequence"):
+        try:
+            by_series[referenced.drawn_on(contour, frame)].append(_polygon(contour))
+        except InputError as error:
+            refused[error.found] += 1
+    where = f"{where[: where.index(' (3006')]} region {name!r}"
+    for why, n in refused.items():
+        text_ = (
+            f"{where}: {n} contours were left out: {why}. Required: a closed planar contour of at least three different points "
+            "(3006,0042), (3006,0050)"
+        )
+        findings.append(Finding(Severity.WARNING, "ingest.contour-left-out", text_))
+    if not by_series:
+        text_ = f"{where} has no usable closed contour (3006,0050) and is left out"
+        findings.append(Finding(Severity.WARNING, "ingest.region-without-contours", text_))
+    if len(by_series) > 1:
+        text_ = f"{where} has contours on {len(by_series)} series; on each of them those drawn there are used"
+        findings.append(Finding(Severity.INFO, "ingest.region-on-several-series", text_))
+    source = text(file, "SOPInstanceUID")
+    return [ContourSet(name, polygons, frame, series, source) for series, polygons in by_series.items()]
+
+
+def _polygon(contour: Dataset) -> npt.NDArray[np.float64]:
+    """Points of a closed contour, the last not repeated. [mm] (n, 3)
+
+    Raises
+    ------
+    InputError
+        If it encloses nothing or contradicts itself.
+    """
+    kind = text(contour, "ContourGeometricType")
+    if kind not in CLOSED:
+        raise InputError(f"type {kind or 'missing'}")
+    try:
+        values = np.array([float(value) for value in many(contour, "ContourData")])
+    except (TypeError, ValueError):
+        raise InputError("points that are no numbers") from None
+    stated = number(contour, "NumberOfContourPoints")
+    if len(values) % 3 or (stated is not None and 3 * stated != len(values)):
+        raise InputError("another number of points than stated")
+    if not np.all(np.abs(values) < FARTHEST_MM):
+        raise InputError("points that are no places in a scanner")
+    points = values.reshape(-1, 3)
+    if len(points) > 1 and np.allclose(points[0], points[-1]):
+        points = points[:-1]
+    if len(np.unique(points, axis=0)) < 3:
+        raise InputError("fewer than three different points")
+    return points

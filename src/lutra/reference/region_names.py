@@ -28,6 +28,11 @@ class RegionName:
 
 
 LESION_CODE = ConceptCode("52988006", "SCT", "Lesion")
+LESION_CODES = frozenset(
+    {"52988006", "4147007", "27925004", "108369006", "86049000", "372087000", "14799000", "C113842", "C81175"}
+)
+"""Codes that a segmentation gives a lesion: lesion, mass, nodule, neoplasm, primary (two codes, the first of them what DICOM's
+older code M-80003 became), secondary; enhancing and non-enhancing lesion of NCIt. [PS3.16 CID 7159]"""
 
 
 def simplified(name: str) -> str:
@@ -49,6 +54,13 @@ def table() -> tuple[RegionName, ...]:
         )
         for row in rows
     )
+
+
+def kind_of_code(code: ConceptCode) -> RegionKind | None:
+    """Tell whether a code means a lesion or is one of the table's; None if neither."""
+    if code.value in LESION_CODES:
+        return RegionKind.LESION
+    return next((row.kind for row in table() if row.code and row.code.value == code.value), None)
 
 
 def look_up(name: str) -> RegionName | None:

@@ -2,133 +2,128 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 
-from lutra.core.errors import OutsideValidity, ProtocolError
+from lutra.core.errors import OutsideValidity
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.grid import Grid
-from lutra.core.region import ConceptCode, ContourSet, Region, RegionKind, RegionOrigin
+from lutra.core.region import ContourSet, Region, RegionKind, RegionOrigin
 from lutra.imaging.contours import planes_of, rasterise
-from lutra.reference.region_names import LESION_CODE, look_up, simplified
+from lutra.imaging.overlap import shared_area_mm2
+from lutra.imaging.planes import Planes
+from lutra.segment.doubts import doubt, other_frame, unknown_name, unusable
+from lutra.segment.meaning import meaning
 from lutra.segment.settings import SegmentSettings
+
+CUT_FLOOR = 0.1
+"""Share of a slice up to which a region may reach beyond the image before it is said."""
+OVERLAP_FLOOR = 1e-3
+"""Share of the region up to which contours of one plane may run into each other before it is said: they touch."""
+MM3_PER_ML = 1000.0
 
 
 def regions_from_contours(
-    contours: tuple[ContourSet, ...], grid: Grid, settings: SegmentSettings
+    contours: tuple[ContourSet, ...], grid: Grid, settings: SegmentSettings, series_uid: str | None = None
 ) -> Outcome[tuple[Region, ...]]:
     """Turn the contours of one file into regions of partial voxels on an image.
 
     A contour set that cannot be used leaves a Finding and the others go on. There is no value only when all of
     them were drawn in another frame of reference.
 
+    Parameters
+    ----------
+    series_uid
+        Series of the image. Contours of the file that were drawn on it are used alone; a series that none was drawn on
+        takes all of its frame of reference.
+
     Raises
     ------
     ProtocolError
         If a pattern of the settings is not a regular expression.
     """
+    own = tuple(c for c in contours if series_uid and c.referenced_series_uid == series_uid)
+    wanted = own or contours
     findings: list[Finding] = []
     regions: list[Region] = []
-    in_frame = [c for c in contours if c.frame_of_reference and c.frame_of_reference == grid.frame_of_reference]
-    findings += [_other_frame(c, grid) for c in contours if c not in in_frame]
-    if contours and not in_frame:
+    in_frame = [c for c in wanted if c.frame_of_reference and c.frame_of_reference == grid.frame_of_reference]
+    findings += [
+        other_frame(c.name, c.frame_of_reference, grid.frame_of_reference, _evidence(c))
+        for c in wanted
+        if c not in in_frame
+    ]
+    if wanted and not in_frame:
         return Outcome(None, findings)
     for drawn in in_frame:
-        kind, code, doubts = _meaning(drawn, settings)
-        findings += doubts
-        polygons = [polygon for polygon in drawn.contours_lps_mm if len(polygon) > 2]
+        polygons = tuple(polygon for polygon in drawn.contours_lps_mm if len(np.unique(polygon, axis=0)) > 2)
         try:
             start_ijk, fraction = rasterise(polygons, grid)
         except OutsideValidity as error:
-            findings.append(_refused(drawn, str(error)))
+            findings.append(unusable("segment.unusable-contours", drawn.name, str(error), _evidence(drawn)))
             continue
         if not fraction.any():
-            findings.append(_refused(drawn, "its contours enclose nothing: they are lines, or cover each other twice"))
+            why = "its contours enclose nothing: they are lines, or cover each other twice"
+            findings.append(unusable("segment.unusable-contours", drawn.name, why, _evidence(drawn)))
             continue
-        findings += _geometry_doubts(drawn, grid)
+        kind, code = meaning(drawn.name, None, settings)
         region = Region(
-            drawn.name, kind, grid, start_ijk, fraction, code, RegionOrigin.IMPORTED, f"contours of {drawn.source_uid}"
+            drawn.name,
+            kind or RegionKind.OTHER,
+            grid,
+            start_ijk,
+            fraction,
+            code,
+            RegionOrigin.IMPORTED,
+            f"contours of {drawn.source_uid}",
+            drawn.referenced_series_uid,
         )
+        findings += [unknown_name(drawn.name, _evidence(drawn))] if kind is None else []
+        findings += _geometry_doubts(drawn, polygons, region)
         regions.append(region)
     return Outcome(tuple(regions), findings)
 
 
-def _meaning(
-    drawn: ContourSet, settings: SegmentSettings
-) -> tuple[RegionKind, ConceptCode | None, tuple[Finding, ...]]:
-    """Tell what the name says the region is."""
-    text = simplified(drawn.name)
-    for pattern in settings.lesion_name_patterns:
-        try:
-            if re.search(pattern, text):
-                return RegionKind.LESION, LESION_CODE, ()
-        except re.error as error:
-            raise ProtocolError(
-                f"{pattern!r} is not a regular expression: {error}",
-                where="protocol.toml, segment.lesion_name_patterns",
-                do="correct it",
-            ) from error
-    row = look_up(drawn.name)
-    if row is not None:
-        return row.kind, row.code, ()
-    doubt = Finding(
-        Severity.INFO,
-        "segment.unknown-name",
-        f"Region “{drawn.name}”: the name is in no row of the table of region names, so it counts neither as a lesion "
-        "nor as an organ. If it is a lesion, add a pattern to segment.lesion_name_patterns of the protocol.",
-        _evidence(drawn),
-    )
-    return RegionKind.OTHER, None, (doubt,)
-
-
-def _geometry_doubts(drawn: ContourSet, grid: Grid) -> list[Finding]:
-    """Cut by the edge of the image, slices left out, a single plane, drawn on other slices."""
-    doubts = []
-    planes = planes_of(drawn.contours_lps_mm, grid)
-    slab = max(planes.thickness_slices, 1) / 2
-    ijk = grid.to_ijk(np.concatenate(drawn.contours_lps_mm))
-    beyond = np.maximum(-0.5 - ijk, ijk - np.subtract(grid.shape, 0.5)).max(axis=0)[:2]
-    below, above = slab - planes.slice_k[0] - 0.5, planes.slice_k[-1] + slab - (grid.shape[2] - 0.5)
-    beyond_mm = float(np.max(np.append(beyond, max(below, above)) * grid.spacing_mm))
-    if beyond_mm > 0.1 * grid.spacing_mm[2]:
+def _geometry_doubts(drawn: ContourSet, polygons: tuple[np.ndarray, ...], region: Region) -> list[Finding]:
+    """Cut by the edge of the image, planes left out, a single plane, contours that overlap."""
+    planes = planes_of(polygons, region.grid)
+    found: list[tuple[Severity, str, str]] = []
+    beyond_mm = _beyond_mm(polygons, planes, region.grid)
+    if beyond_mm > CUT_FLOOR * region.grid.spacing_mm[2]:
         text = (
             f"it reaches {beyond_mm:.1f} mm beyond the edge of the image and was cut there. "
             "Volume, activity and diameter are those of the part inside; check whether all of it was imaged."
         )
-        doubts.append(_doubt(Severity.WARNING, "segment.cut-by-edge", drawn, text))
+        found.append((Severity.WARNING, "segment.cut-by-edge", text))
     if planes.gaps:
         text = (
             f"{planes.gaps} slices between its first and last contour have none and were left empty. "
             "If the region is one piece, draw the missing contours."
         )
-        doubts.append(_doubt(Severity.WARNING, "segment.slices-left-out", drawn, text))
-    if len(planes.slice_k) == 1:
+        found.append((Severity.WARNING, "segment.slices-left-out", text))
+    if len(planes.position_mm) == 1:
         text = "it is drawn in one plane only, which is taken as one slice thick. Its volume rests on that."
-        doubts.append(_doubt(Severity.WARNING, "segment.single-plane", drawn, text))
-    dropped = sum(len(polygon) < 3 for polygon in drawn.contours_lps_mm)
+        found.append((Severity.WARNING, "segment.single-plane", text))
+    overlap_ml = shared_area_mm2(polygons, planes, region.grid) * planes.thickness_mm / MM3_PER_ML
+    if overlap_ml > OVERLAP_FLOOR * region.volume_ml:
+        text = (
+            f"contours of one plane overlap without one being a hole of the other. The {overlap_ml:.3g} mL they share are left "
+            f"out of its {region.volume_ml:.4g} mL; another program may count them. Have it drawn without overlap."
+        )
+        found.append((Severity.WARNING, "segment.contours-overlap", text))
+    dropped = len(drawn.contours_lps_mm) - len(polygons)
     if dropped:
         text = f"{dropped} contours have fewer than three points, enclose nothing and were left out."
-        doubts.append(_doubt(Severity.INFO, "segment.degenerate-contour", drawn, text))
-    return doubts
+        found.append((Severity.INFO, "segment.degenerate-contour", text))
+    return [doubt(severity, code, drawn.name, text, _evidence(drawn)) for severity, code, text in found]
 
 
-def _other_frame(drawn: ContourSet, grid: Grid) -> Finding:
-    text = (
-        f"it was drawn in frame of reference {drawn.frame_of_reference or '(none given)'} and the image is in "
-        f"{grid.frame_of_reference or '(none given)'} (0020,0052). "
-        "Required: one frame. Draw it on this image, or register the two images."
-    )
-    return _doubt(Severity.UNDETERMINED, "segment.other-frame", drawn, text)
-
-
-def _refused(drawn: ContourSet, why: str) -> Finding:
-    return _doubt(Severity.ERROR, "segment.unusable-contours", drawn, f"no region was made: {why}.")
-
-
-def _doubt(severity: Severity, code: str, drawn: ContourSet, text: str) -> Finding:
-    return Finding(severity, code, f"Region “{drawn.name}”: {text}", _evidence(drawn))
+def _beyond_mm(polygons: tuple[np.ndarray, ...], planes: Planes, grid: Grid) -> float:
+    """How far the slabs of the contours reach out of the image; negative if they do not. [mm]"""
+    half = planes.normal_lps * planes.thickness_mm / 2
+    points = np.concatenate(polygons)
+    ijk = grid.to_ijk(np.concatenate([points - half, points + half]))
+    beyond = np.maximum(-0.5 - ijk, ijk - np.subtract(grid.shape, 0.5)).max(axis=0)
+    return float(np.max(beyond * grid.spacing_mm))
 
 
 def _evidence(drawn: ContourSet) -> dict[str, str]:
-    return {"region": drawn.name, "contours": str(len(drawn.contours_lps_mm)), "source": drawn.source_uid}
+    return {"contours": str(len(drawn.contours_lps_mm)), "source": drawn.source_uid}

@@ -12,6 +12,7 @@ from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.region import Region
 from lutra.core.volume import Volume
 from lutra.dose.settings import refuse_options
+from lutra.imaging.dvh import histogram
 from lutra.physics.sphere_dose import sphere_s_value
 from lutra.ports import Settings
 from lutra.reference.nuclides import nuclide
@@ -19,7 +20,6 @@ from lutra.reference.sphere_s import sphere_table
 
 GY_G_PER_KEV = 1.602176634e-13
 """Dose of one keV in one gram. [Gy g/keV] From the exact SI value of the electronvolt."""
-DVH_LEVELS = 1001
 
 
 class LocalDeposition:
@@ -82,11 +82,7 @@ def _dvh(region: Region, image: Volume, mean_gy: float) -> Dvh | None:
     if total <= 0:
         return None
     dose = mean_gy * activity * share.sum() / total
-    order = np.argsort(dose)
-    # Volume at or above each level: what is left once everything strictly below has been taken away.
-    below = np.concatenate(([0.0], np.cumsum(share[order]))) / share.sum()
-    levels = np.linspace(0, dose[order[-1]], DVH_LEVELS)
-    return Dvh(levels, 1 - below[np.searchsorted(dose[order], levels, side="left")])
+    return histogram(dose, share)
 
 
 def _photons(fit: TacFit, mass_g: float, electrons_kev: float) -> Finding:

@@ -2,14 +2,32 @@
 
 Validates and refuses by name; never repairs silently, never modifies a file. `intake` sorts files; `classic`, `enhanced` and
 `mosaic` make `frames` of a file, `diffusion` gives them their b-values, `geometry` stacks them on a grid, `series` makes one header
-of them, `image` their voxels; `contours` reads RTSTRUCT; `elements`, `clock`, `radiopharmaceutical`, `pet` and `nm` read what they
-are called after.
+of them, `image` their voxels; `contours` reads RTSTRUCT, `segmentation` SEG, `label_map` NIfTI and `dose_grid` RTDOSE; `elements`,
+`clock`, `radiopharmaceutical`, `pet` and `nm` read what they are called after.
 """
 
 from lutra.ingest.contours import read_contours
+from lutra.ingest.dose_grid import StoredDvh, read_dose_grid, read_stored_dvhs
 from lutra.ingest.image import read_image, read_volumes
 from lutra.ingest.intake import Intake, scan
+from lutra.ingest.label_map import read_label_map
+from lutra.ingest.label_names import read_label_names
+from lutra.ingest.segmentation import read_segmentation
 from lutra.ingest.series import read_header
 from lutra.ingest.settings import IngestSettings
 
-__all__ = ["IngestSettings", "Intake", "read_contours", "read_header", "read_image", "read_volumes", "scan"]
+__all__ = [
+    "IngestSettings",
+    "Intake",
+    "StoredDvh",
+    "read_contours",
+    "read_dose_grid",
+    "read_header",
+    "read_image",
+    "read_label_map",
+    "read_label_names",
+    "read_segmentation",
+    "read_stored_dvhs",
+    "read_volumes",
+    "scan",
+]

@@ -120,8 +120,8 @@ def _frames(path: Path, header: Dataset, settings: IngestSettings) -> tuple[Fram
 def _not_an_image(file: tuple[Path, Dataset]) -> Outcome[SeriesHeader]:
     path, header = file
     modality = text(header, "Modality")
-    if modality == "RTSTRUCT":
-        note = f"{path}: contours, not an image; they are read with the images of their frame of reference"
+    if modality in {"RTSTRUCT", "SEG"}:
+        note = f"{path}: regions, not an image; they are read with the images of their frame of reference"
         return Outcome(None, (Finding(Severity.INFO, "ingest.not-an-image", note),))
     kind = UID(text(header, "SOPClassUID")).name or "unknown"
     text_ = (

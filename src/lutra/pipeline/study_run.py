@@ -19,7 +19,7 @@ from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.images import Image, make_image, with_label
 from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import CycleRecord, DoseRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
-from lutra.pipeline.regions import Seen, make_regions
+from lutra.pipeline.regions import MODALITIES, Seen, make_regions
 from lutra.pipeline.timeline import subject_timeline
 from lutra.quantify import measure
 from lutra.response import measure_diameters
@@ -40,7 +40,7 @@ def run_subject(
     """
     first_receipt = len(conductor.receipts)
     by_series = {uid: tuple(files) for uid, files in groupby(sources, key=lambda s: s.series_uid)}
-    drawings = {uid: files for uid, files in by_series.items() if files[0].modality == "RTSTRUCT"}
+    drawings = {uid: files for uid, files in by_series.items() if files[0].modality in MODALITIES}
     records: dict[str, SeriesRecord] = {}
     images = []
     for uid, files in by_series.items():

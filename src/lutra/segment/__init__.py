@@ -1,6 +1,8 @@
-"""STAGE 4, an image grid -> Regions on it: contours that others drew become partial voxels with a coded meaning."""
+"""STAGE 4, an image grid -> Regions on it: what others drew becomes partial voxels with a coded meaning, and contours again."""
 
 from lutra.segment.from_contours import regions_from_contours
+from lutra.segment.on_grid import regions_on_grid
 from lutra.segment.settings import SegmentSettings
+from lutra.segment.to_contours import contours_of_region
 
-__all__ = ["SegmentSettings", "regions_from_contours"]
+__all__ = ["SegmentSettings", "contours_of_region", "regions_from_contours", "regions_on_grid"]

@@ -22,11 +22,15 @@ def print_series(series: tuple[SeriesInspection, ...]) -> None:
         facts.show_header = False
         if one.grid:
             facts.add_row("grid", escape(one.grid.describe()))
+        for line in one.holds:
+            facts.add_row("holds", escape(line))
         for name, value in (
             ("unit", one.unit),
             ("acquired", one.acquired_at),
             ("decay reference", one.decay_referenced_to),
         ):
+            if one.holds:
+                continue
             facts.add_row(name, escape(value) if value else "[magenta]undetermined[/magenta]")
         if one.modality in {"PT", "NM"}:
             facts.add_row("SUV rule", f"{escape(one.suv_case or '')}: {escape(one.suv_bw_reason)}")

@@ -99,20 +99,34 @@ def study_init(
 @study_app.command("add")
 def study_add(
     directory: Dir,
-    paths: Annotated[list[Path], typer.Argument(help="DICOM files or folders.", show_default=False)],
+    paths: Annotated[list[Path] | None, typer.Argument(help="DICOM files or folders.", show_default=False)] = None,
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy the files into the study instead of referring to them.")
     ] = False,
+    labels: Annotated[Path | None, typer.Option(help="NIfTI label map; is added as DICOM SEG.")] = None,
+    names: Annotated[
+        Path | None, typer.Option(help="Names of the labels: TOML, JSON or CSV, or totalsegmentator-total.")
+    ] = None,
+    series: Annotated[str | None, typer.Option("--for", help="Series UID the label map belongs to.")] = None,
     json: Json = False,
 ) -> None:
-    """Add images and contours. The files are never modified."""
+    """Add images, contours, segmentations and label maps. The files are never modified."""
+    from lutra.core.errors import UsageError
+    from lutra.pipeline.label_maps import add_label_map
     from lutra.pipeline.study import StudyFolder
 
     with show.reported():
+        if (labels is None) != (series is None) or not (paths or labels):
+            raise UsageError("nothing to add", required="a path, or --labels FILE with --for SERIES_UID")
         study = StudyFolder(directory)
         with show.progress_bar() as bar:
             task = bar.add_task("reading headers")
-            new, findings = study.add(paths, copy=copy, progress=lambda n, of: bar.update(task, completed=n, total=of))
+            new, findings = study.add(
+                paths or [], copy=copy, progress=lambda n, of: bar.update(task, completed=n, total=of)
+            )
+        if labels is not None and series is not None:
+            more, doubts = add_label_map(study, labels, names, series)
+            new, findings = new + more, (*findings, *doubts)
     if json:
         subjects = list(study.ledger.subject_ids())
         show.print_json({"new_instances": new, "subjects": subjects, "findings": show.finding_json(findings)})

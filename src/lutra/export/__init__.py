@@ -1,4 +1,4 @@
-"""Stage 12: results and images to the formats other programs read. In this version: DICOM images and RTSTRUCT.
+"""Stage 12: results and images to the formats other programs read. In this version: DICOM images, RTSTRUCT and SEG.
 
 Nothing here asks for the time: every date and UID comes from the caller, so the same values give the same bytes.
 """
@@ -7,9 +7,11 @@ from lutra.export.dicom_image import PatientIdentity, write_image_series
 from lutra.export.mr import write_diffusion_series, write_enhanced_diffusion
 from lutra.export.nm import write_nm_recon
 from lutra.export.rtstruct import write_rtstruct
+from lutra.export.segmentation import Algorithm, write_segmentation
 from lutra.export.uids import stable_uid
 
 __all__ = [
+    "Algorithm",
     "PatientIdentity",
     "stable_uid",
     "write_diffusion_series",
@@ -17,4 +19,5 @@ __all__ = [
     "write_image_series",
     "write_nm_recon",
     "write_rtstruct",
+    "write_segmentation",
 ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydicom import Dataset
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lutra.export.uids import IMPLEMENTATION
 
@@ -32,12 +32,18 @@ def offset_text(moment: datetime) -> str:
     return f"{moment:%z}"
 
 
-def save(path: Path, dataset: Dataset) -> None:
-    """Write one instance as explicit little endian, under its final name only when complete."""
+def save(path: Path, dataset: Dataset, *, implicit: bool = False) -> None:
+    """Write one instance as little endian, under its final name only when complete.
+
+    Parameters
+    ----------
+    implicit
+        Without value representations: the only way to write a text element of more than 64 kB, such as a long contour.
+    """
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
     meta.ImplementationClassUID = UID(IMPLEMENTATION)
     meta.ImplementationVersionName = "LUTRA"
     dataset.file_meta = meta

@@ -80,7 +80,9 @@ def _own_grid(contours: Sequence[npt.NDArray[np.float64]], planes: Planes, grid:
     return Grid(np.maximum(np.ceil((high - low) / size_mm).astype(int), 0) + 2, affine, grid.frame_of_reference)
 
 
-def _weights(slice_k: npt.NDArray[np.float64], thickness_slices: float, slices: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+def _weights(
+    slice_k: npt.NDArray[np.float64], thickness_slices: float, slices: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
     """Share of each slice that each plane fills. [1] (slices, planes)
 
     Planes drawn on these slices belong to their slice. Other planes are slabs as thick as their spacing, and a slice takes
@@ -124,7 +126,9 @@ def _on_slices(
         )
     fraction = np.zeros((slices[-1] - slices[0] + 1, *(stop - start)[::-1]), dtype=np.float32)
     for plane in np.flatnonzero(weights.any(axis=0)):
-        covered = coverage([p for p, of in zip(polygons, planes.plane_of_contour, strict=True) if of == plane], start, stop)
+        covered = coverage(
+            [p for p, of in zip(polygons, planes.plane_of_contour, strict=True) if of == plane], start, stop
+        )
         for n in np.flatnonzero(weights[:, plane]):
             fraction[slices[n] - slices[0]] += weights[n, plane] * covered
     np.clip(fraction, 0, 1, out=fraction)

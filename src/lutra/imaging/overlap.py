@@ -17,9 +17,7 @@ PIXELS = 200
 """Pixels across a pair of contours on which their areas are compared."""
 
 
-def shared_area_mm2(
-    contours_lps_mm: Sequence[npt.NDArray[np.float64]], planes: Planes, grid: Grid
-) -> float:
+def shared_area_mm2(contours_lps_mm: Sequence[npt.NDArray[np.float64]], planes: Planes, grid: Grid) -> float:
     """Area that contours of one plane share without one being a hole of the other. [mm2]
 
     The even-odd rule leaves it out, where another program may count it: contours that cross each other, or one that is

@@ -48,7 +48,7 @@ class Planes:
         return int(np.sum(np.maximum(np.rint(steps) - 1, 0)))
 
     def in_plane_axes(self, grid: Grid) -> npt.NDArray[np.float64]:
-        """Unit vectors in the planes, the first as near as can be to an axis of the image, and the normal. (3, 3) columns"""
+        """Find unit vectors in the planes, the first as near as can be to an axis of the image; the normal last. (3, 3) columns"""
         directions = grid.affine_lps_mm[:3, :3] / grid.spacing_mm
         flattest = directions[:, np.abs(self.normal_lps @ directions).argmin()]
         u = flattest - self.normal_lps * (flattest @ self.normal_lps)
@@ -86,9 +86,7 @@ def planes_of(contours_lps_mm: Sequence[npt.NDArray[np.float64]], grid: Grid) ->
     return Planes(normal, axis, position_mm, tuple(int(n) for n in index), float(thickness_mm))
 
 
-def _across(
-    contours: Sequence[npt.NDArray[np.float64]], grid: Grid
-) -> tuple[int | None, npt.NDArray[np.float64]]:
+def _across(contours: Sequence[npt.NDArray[np.float64]], grid: Grid) -> tuple[int | None, npt.NDArray[np.float64]]:
     """Axis of the image the planes are square to, if any, and their normal in its direction."""
     columns = grid.affine_lps_mm[:3, :3]
     for axis in (2, 0, 1):  # a slice of the image is tried first
@@ -134,7 +132,7 @@ def _require_flat(
 
 
 def _area_vector(contour: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Normal of a polygon, as long as its area (Newell). [mm2] (3,)"""
+    """Find the normal of a polygon, as long as its area (Newell). [mm2] (3,)"""
     points = contour - contour.mean(axis=0)
     return np.asarray(np.cross(points, np.roll(points, -1, axis=0)).sum(axis=0) / 2)
 

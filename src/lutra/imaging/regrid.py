@@ -21,7 +21,9 @@ POINTS_AT_ONCE = 2_000_000
 """Keeps the memory of the sampling below 200 MB."""
 
 
-def same_voxels(box: tuple[Shape, Shape], source: Grid, target: Grid) -> tuple[tuple[int, ...], npt.NDArray[np.int64]] | None:
+def same_voxels(
+    box: tuple[Shape, Shape], source: Grid, target: Grid
+) -> tuple[tuple[int, ...], npt.NDArray[np.int64]] | None:
     """Tell whether the voxels of a box on one grid are voxels of another: shifted, flipped or with axes exchanged.
 
     Parameters
@@ -50,7 +52,9 @@ def same_voxels(box: tuple[Shape, Shape], source: Grid, target: Grid) -> tuple[t
     whole = np.rint(exact[0]) + (corners - start)[:, order] * steps
     if np.abs(target.to_ijk(source.to_lps_mm(corners)) - whole).max() > ALIGNED_TOLERANCE:
         return None
-    if np.abs(matrix[np.arange(3), order] * steps - 1).max() > ALIGNED_TOLERANCE:  # one voxel thick says nothing of spacing
+    if (
+        np.abs(matrix[np.arange(3), order] * steps - 1).max() > ALIGNED_TOLERANCE
+    ):  # one voxel thick says nothing of spacing
         return None
     return tuple(order.tolist()), np.array([first, last])
 
@@ -109,7 +113,7 @@ def regrid(
 
 
 def _index_map(source: Grid, target: Grid) -> npt.NDArray[np.float64]:
-    """Steps in target indices for a step along each source axis. (3, 3)"""
+    """Take a step along each source axis, in target indices. (3, 3)"""
     return np.asarray(np.linalg.solve(target.affine_lps_mm[:3, :3], source.affine_lps_mm[:3, :3]))
 
 
@@ -148,7 +152,9 @@ def _overlapped(
     share = fraction.transpose(order).astype(np.float64)
     for axis in range(3):
         step = matrix[axis, order[axis]]
-        middle = at_centre[axis] + (np.arange(fraction.shape[order[axis]]) + start[order[axis]] - centre[order[axis]]) * step
+        middle = (
+            at_centre[axis] + (np.arange(fraction.shape[order[axis]]) + start[order[axis]] - centre[order[axis]]) * step
+        )
         voxel = np.arange(low[axis], high[axis] + 1)[:, None]
         half = abs(step) / 2
         overlap = np.minimum(middle + half, voxel + 0.5) - np.maximum(middle - half, voxel - 0.5)
@@ -168,7 +174,9 @@ def _sampled(
     reach = np.ceil(np.abs(back).sum(axis=1) / 2 + 0.5).astype(int)
     padded = np.pad(fraction, [(n + 1, n + 1) for n in reach])
     origin = np.subtract(start, reach + 1)
-    index = np.stack(np.meshgrid(*(np.arange(a, b + 1) for a, b in zip(low, high, strict=True)), indexing="ij"), axis=-1)
+    index = np.stack(
+        np.meshgrid(*(np.arange(a, b + 1) for a, b in zip(low, high, strict=True)), indexing="ij"), axis=-1
+    )
     flat = index.reshape(-1, 3).astype(np.float64)
 
     matrix, zero = back.T, source.to_ijk(target.to_lps_mm(np.zeros(3))) - origin
@@ -176,7 +184,7 @@ def _sampled(
 
     def look_up(values: npt.NDArray[np.float32], ijk: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
         at = np.clip(np.rint(ijk @ matrix + zero), 0, last).astype(np.int32)
-        return values[at[:, 0], at[:, 1], at[:, 2]]
+        return np.asarray(values[at[:, 0], at[:, 1], at[:, 2]])
 
     size = tuple((2 * reach + 1).tolist())
     share = look_up(minimum_filter(padded, size, mode="constant"), flat).astype(np.float64)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pydicom import Dataset
-from pydicom.sr.coding import snomed_mapping
+from pydicom.sr._snomed_dict import mapping  # the table of PS3.16 Annex O; pydicom has no public way to it
 
 from lutra.core.region import ConceptCode
 from lutra.ingest.elements import items, text
@@ -23,6 +23,6 @@ def coded(header: Dataset, tag: str) -> ConceptCode | None:
         value = text(item, "CodeValue") or text(item, "LongCodeValue")
         scheme, meaning = text(item, "CodingSchemeDesignator"), text(item, "CodeMeaning")
         if value and scheme:
-            present = snomed_mapping["SRT"].get(value) if scheme in FORMER_SCHEMES else None
+            present = mapping["SRT"].get(value) if scheme in FORMER_SCHEMES else None
             return ConceptCode(present, "SCT", meaning) if present else ConceptCode(value, scheme, meaning)
     return None

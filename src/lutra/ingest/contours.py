@@ -63,7 +63,7 @@ def read_contours(path: Path) -> Outcome[tuple[ContourSet, ...]]:
         referenced = _referenced(file)
         rois = _rois(file)
         for n, drawn in enumerate(items(file, "ROIContourSequence"), start=1):
-            sets += _region(file, drawn, rois, referenced, f"{path} (3006,0039) item {n}", findings)
+            sets += _region(file, drawn, rois, referenced, path, n, findings)
     except InputError as error:
         return _broken(path, error)
     if not sets:
@@ -106,7 +106,8 @@ def _region(
     drawn: Dataset,
     rois: dict[int, list[Dataset]],
     referenced: _Referenced,
-    where: str,
+    path: Path,
+    n: int,
     findings: list[Finding],
 ) -> list[ContourSet]:
     """Contour sets of one region, one for each series it was drawn on."""
@@ -114,9 +115,10 @@ def _region(
     described = rois.get(int(roi_number), []) if roi_number is not None else []
     if len(described) != 1:
         names = ", ".join(f"“{text(roi, 'ROIName')}”" for roi in described) or "none"
+        given = "missing" if roi_number is None else f"{roi_number:g}"
         text_ = (
-            f"{where}: its ROI number (3006,0084) is {'missing' if roi_number is None else f'{roi_number:g}'}, and regions of that "
-            f"number (3006,0022): {names}. Required: one, for nothing else names the region. It is left out"
+            f"{path} (3006,0039) item {n}: its ROI number (3006,0084) is {given}, and regions of that number (3006,0022): {names}. "
+            "Required: one, for nothing else names the region. It is left out"
         )
         findings.append(Finding(Severity.WARNING, "ingest.region-without-name", text_))
         return []
@@ -133,10 +135,10 @@ def _region(
             by_series[referenced.drawn_on(contour, frame)].append(_polygon(contour))
         except InputError as error:
             refused[error.found] += 1
-    where = f"{where[: where.index(' (3006')]} region {name!r}"
-    for why, n in refused.items():
+    where = f"{path} region {name!r}"
+    for why, times in refused.items():
         text_ = (
-            f"{where}: {n} contours were left out: {why}. Required: a closed planar contour of at least three different points "
+            f"{where}: {times} contours were left out: {why}. Required: a closed planar contour of at least three different points "
             "(3006,0042), (3006,0050)"
         )
         findings.append(Finding(Severity.WARNING, "ingest.contour-left-out", text_))

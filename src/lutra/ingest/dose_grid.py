@@ -95,7 +95,13 @@ def read_stored_dvhs(path: Path) -> Outcome[tuple[StoredDvh, ...]]:
                 data = np.array([float(v) for v in many(item, "DVHData")]).reshape(-1, 2)
             except ValueError:
                 data = np.zeros((0, 2))
-            if kind != ("CUMULATIVE", "GY", "CM3") or len(rois) != 1 or rois[0] is None or not len(data) or data[0, 1] <= 0:
+            if (
+                kind != ("CUMULATIVE", "GY", "CM3")
+                or len(rois) != 1
+                or rois[0] is None
+                or not len(data)
+                or data[0, 1] <= 0
+            ):
                 text_ = f"{path} (3004,0050): histogram of region {rois} of type {'/'.join(kind)} with {len(data)} bins is not used"
                 findings.append(Finding(Severity.INFO, "ingest.dvh-left-out", text_))
                 continue
@@ -116,7 +122,9 @@ def _file(path: Path) -> Dataset:
         raise Unreadable(f"broken DICOM: {error}", where=str(path), do="export it again") from error
     if text(file, "SOPClassUID") != RT_DOSE:
         raise InputError(
-            f"an object of modality {text(file, 'Modality') or 'unknown'}", where=f"{path} (0008,0016)", required="RT Dose Storage"
+            f"an object of modality {text(file, 'Modality') or 'unknown'}",
+            where=f"{path} (0008,0016)",
+            required="RT Dose Storage",
         )
     return file
 
@@ -144,7 +152,9 @@ def _grid(file: Dataset, path: Path, n_frames: int) -> Grid:
     if n_frames == 1:
         thickness = positive(file, "SliceThickness")
         if thickness is None:
-            raise InputError("a dose of one plane without thickness", where=f"{path} (0018,0050)", required="SliceThickness")
+            raise InputError(
+                "a dose of one plane without thickness", where=f"{path} (0018,0050)", required="SliceThickness"
+            )
         affine[:3, 2] = normal * thickness
     else:
         offsets_mm = _offsets_mm(file, path, n_frames, float(position[2]), normal)

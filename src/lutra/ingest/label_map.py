@@ -72,7 +72,17 @@ def read_label_map(
         label = own.get(number, LabelName(f"label {number}"))
         source = f"label {number} of {path.name}, SHA-256 {content}"
         regions.append(
-            Region(label.name, label.kind, grid, start, fraction, label.code, RegionOrigin.IMPORTED, source, referenced_series_uid)
+            Region(
+                label.name,
+                label.kind,
+                grid,
+                start,
+                fraction,
+                label.code,
+                RegionOrigin.IMPORTED,
+                source,
+                referenced_series_uid,
+            )
         )
     return Outcome(tuple(regions), findings)
 
@@ -83,13 +93,17 @@ def _image(path: Path) -> Any:
     try:
         image = nib.load(path)
     except Exception as error:
-        raise InputError(f"no NIfTI file: {error}", where=str(path), required=".nii or .nii.gz", do="export it again") from error
+        raise InputError(
+            f"no NIfTI file: {error}", where=str(path), required=".nii or .nii.gz", do="export it again"
+        ) from error
     finally:
         log.disabled = before
     if not isinstance(image, nib.Nifti1Image):  # NIfTI-2 is a kind of it
         raise InputError(f"a file of type {type(image).__name__}", where=str(path), required="NIfTI")
     if len(image.shape) < 3 or any(n != 1 for n in image.shape[3:]) or min(image.shape) < 1:
-        raise InputError(f"an image of {' × '.join(map(str, image.shape))}", where=str(path), required="three dimensions")
+        raise InputError(
+            f"an image of {' × '.join(map(str, image.shape))}", where=str(path), required="three dimensions"
+        )
     return image
 
 
@@ -99,7 +113,10 @@ def _affine_lps_mm(image: Any, path: Path) -> npt.NDArray[np.float64]:
     try:
         found = {
             name: affine
-            for name, (affine, code) in (("sform", header.get_sform(coded=True)), ("qform", header.get_qform(coded=True)))
+            for name, (affine, code) in (
+                ("sform", header.get_sform(coded=True)),
+                ("qform", header.get_qform(coded=True)),
+            )
             if code > 0 and affine is not None
         }
         unit = header.get_xyzt_units()[0]
@@ -116,7 +133,9 @@ def _affine_lps_mm(image: Any, path: Path) -> npt.NDArray[np.float64]:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-9 or unit not in MM_PER_UNIT:
         raise InputError(f"an impossible orientation, unit {unit}", where=str(path), do="export it again")
     if len(found) == 2:
-        corners = np.stack(np.meshgrid(*[(0, n - 1) for n in image.shape[:3]], [1], indexing="ij"), axis=-1).reshape(8, 4)
+        corners = np.stack(np.meshgrid(*[(0, n - 1) for n in image.shape[:3]], [1], indexing="ij"), axis=-1).reshape(
+            8, 4
+        )
         apart_mm = float(np.linalg.norm(corners @ (found["sform"] - found["qform"]).T, axis=1).max())
         if apart_mm > SAME_PLACE_VOXELS * float(np.linalg.norm(affine[:3, :3], axis=0).min()):
             raise InputError(

@@ -54,7 +54,9 @@ def segment_frames(file: Dataset, path: Path, *, with_segments: bool, findings: 
     def group(frame: Dataset, name: str) -> Dataset:
         found = items(frame, name) or items(shared, name)
         if not found:
-            raise InputError(f"a frame without {name}", where=str(path), required="its geometry", do="export the file again")
+            raise InputError(
+                f"a frame without {name}", where=str(path), required="its geometry", do="export the file again"
+            )
         return found[0]
 
     row, column = directions(group(per_frame[0], "PlaneOrientationSequence"))
@@ -62,7 +64,10 @@ def segment_frames(file: Dataset, path: Path, *, with_segments: bool, findings: 
     spacing = pixel_spacing(measures)
     for frame in per_frame[1:]:
         other = np.concatenate(
-            [*directions(group(frame, "PlaneOrientationSequence")), pixel_spacing(group(frame, "PixelMeasuresSequence"))]
+            [
+                *directions(group(frame, "PlaneOrientationSequence")),
+                pixel_spacing(group(frame, "PixelMeasuresSequence")),
+            ]
         )
         if not np.allclose(other, [*row, *column, *spacing], rtol=0, atol=GEOMETRY_TOLERANCE):
             raise InconsistentSeries(
@@ -78,7 +83,9 @@ def segment_frames(file: Dataset, path: Path, *, with_segments: bool, findings: 
     affine[:3, :3] = np.column_stack([row * spacing[0], column * spacing[1], step])
     affine[:3, 3] = origin
     shape = count(file, "Columns"), count(file, "Rows"), int(slice_k.max()) + 1
-    segment = tuple(_segment(group(f, "SegmentIdentificationSequence"), path) for f in per_frame) if with_segments else ()
+    segment = (
+        tuple(_segment(group(f, "SegmentIdentificationSequence"), path) for f in per_frame) if with_segments else ()
+    )
     return SegmentFrames(Grid(shape, affine, text(file, "FrameOfReferenceUID")), slice_k, segment)
 
 
@@ -147,4 +154,6 @@ def _lattice(
 
 def _even(distances: npt.NDArray[np.float64], step_mm: float) -> bool:
     steps = distances / step_mm
-    return bool(np.all(np.abs(steps - np.rint(steps)) <= ON_GRID) and steps.min() > 1 - ON_GRID and steps.max() < LARGEST_GAP)
+    return bool(
+        np.all(np.abs(steps - np.rint(steps)) <= ON_GRID) and steps.min() > 1 - ON_GRID and steps.max() < LARGEST_GAP
+    )

@@ -67,7 +67,7 @@ def read_segmentation(path: Path) -> Outcome[tuple[Region, ...]]:
                 required="one item for each frame",
                 do="export the file again",
             )
-        boxes = _labels(planes, frames) if label_map else _masks(file, path, planes, frames, findings)
+        boxes = _labels(file, planes, frames) if label_map else _masks(file, path, planes, frames, findings)
     except (InputError, OutsideValidity) as error:
         return Outcome(None, (*findings, Finding(Severity.ERROR, "ingest.segmentation-refused", str(error))))
     regions = [
@@ -97,7 +97,9 @@ def _file(path: Path) -> Dataset:
 
 def _described(file: Dataset, path: Path, findings: list[Finding]) -> list[_Described]:
     """Segments in the order of the file, with names that tell them apart."""
-    segments = [(n, item) for item in items(file, "SegmentSequence") if (n := number(item, "SegmentNumber")) is not None]
+    segments = [
+        (n, item) for item in items(file, "SegmentSequence") if (n := number(item, "SegmentNumber")) is not None
+    ]
     numbers = Counter(int(n) for n, _ in segments)
     labels = Counter(_label(item) for _, item in segments)
     found = []
@@ -166,13 +168,16 @@ def _masks(
     return boxes
 
 
-def _labels(planes: npt.NDArray[Any], frames: SegmentFrames) -> dict[int, Box]:
+def _labels(file: Dataset, planes: npt.NDArray[Any], frames: SegmentFrames) -> dict[int, Box]:
     slices = frames.slice_k.tolist()
     if len(set(slices)) < len(slices) or planes.dtype.kind not in "ui":
         raise InconsistentSeries("two frames of a label map in one place", required="one frame for each slice")
     labels = np.zeros(frames.grid.shape, planes.dtype)
     labels[:, :, slices] = planes.transpose(2, 1, 0)
-    return regions_of_labels(labels)
+    boxes = regions_of_labels(labels)
+    padding = number(file, "PixelPaddingValue")
+    boxes.pop(-1 if padding is None else int(padding), None)  # voxels that nobody looked at
+    return boxes
 
 
 def _region(file: Dataset, segment: _Described, box: Box, grid: Grid) -> Region:

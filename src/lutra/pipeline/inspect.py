@@ -16,6 +16,7 @@ from lutra.core.study import Camera, EnergyWindow, Role, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.ingest import IngestSettings, read_header, read_volumes, scan
+from lutra.pipeline.contents import contents
 from lutra.quantify import (
     QuantifySettings,
     SuvFactor,
@@ -60,6 +61,8 @@ class SeriesInspection:
     b_values_s_per_mm2: tuple[float, ...] = ()
     suv_case: str | None = None
     suv_factors: FrozenMap[str, tuple[float, ...]] = field(factory=FrozenMap, converter=frozen_map)
+    holds: tuple[str, ...] = ()
+    """Regions of an RTSTRUCT or SEG, dose of an RTDOSE: a line for each."""
 
     def as_json(self) -> dict[str, Any]:
         """Plain data with the field names other programs rely on."""
@@ -82,6 +85,7 @@ class SeriesInspection:
             "camera": asdict(self.camera) if self.camera else None,
             "b_values_s_per_mm2": list(self.b_values_s_per_mm2),
             "energy_windows": [asdict(window) for window in self.energy_windows],
+            "holds": list(self.holds),
             "findings": [{"severity": f.severity.value, "code": f.code, "text": f.text} for f in self.findings],
         }
 
@@ -109,10 +113,15 @@ def inspect(
 def _inspect(
     uid: str, modality: str, paths: tuple[Path, ...], ingest: IngestSettings, quantification: QuantifySettings
 ) -> SeriesInspection:
+    held = contents(modality, paths)
+    if held is not None:
+        return SeriesInspection(
+            uid, modality, "", None, None, None, None, None, "not an image", None, held.findings, held.value or ()
+        )
     outcome = read_header(paths, ingest)
     header, findings = outcome.value, list(outcome.findings)
     if header is None or header.grid is None:
-        reason = "not an image" if modality == "RTSTRUCT" else "the series was refused"
+        reason = "the series was refused"
         return SeriesInspection(
             uid,
             modality,

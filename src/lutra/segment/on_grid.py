@@ -78,7 +78,11 @@ def _in_frame(region: Region, grid: Grid, series_uid: str | None, findings: list
     if frame or not (coincide or asked_for):
         findings.append(other_frame(region.name, frame, grid.frame_of_reference, _evidence(region)))
         return None
-    why = "its voxels are those of the image" if coincide else "it was added for this series, though its voxels are not the image's"
+    why = (
+        "its voxels are those of the image"
+        if coincide
+        else "it was added for this series, though its voxels are not the image's"
+    )
     text = f"its file knows no frame of reference; {why}, so it is taken as drawn on it. Check that it is of this person and scan."
     severity = Severity.INFO if coincide and asked_for else Severity.WARNING
     findings.append(doubt(severity, "segment.frame-assumed", region.name, text, _evidence(region)))

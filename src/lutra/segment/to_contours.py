@@ -59,7 +59,7 @@ def contours_of_region(region: Region, holes: Holes = "keyhole") -> Outcome[Cont
     polygons = []
     for slice_k, on_slice in enumerate(lines):
         for line in keyholes(on_slice) if holes == "keyhole" else on_slice:
-            ijk = np.column_stack([line + (i, j), np.full(len(line), slice_k + k)])
+            ijk = np.column_stack([np.add(line, (i, j)), np.full(len(line), slice_k + k)])
             polygons.append(region.grid.to_lps_mm(ijk))
     contours = ContourSet(
         region.name, tuple(polygons), region.grid.frame_of_reference, region.referenced_series_uid, region.source

@@ -124,11 +124,11 @@ def _on_slices(
             f"on {' × '.join(map(str, grid.shape))} voxels",
             do="check that the contours were drawn on this image",
         )
+    lines = SCANLINES_PER_VOXEL * int(np.ceil(grid.spacing_mm[1] / grid.spacing_mm[0] - 0.01))  # no coarser than along rows
     fraction = np.zeros((slices[-1] - slices[0] + 1, *(stop - start)[::-1]), dtype=np.float32)
     for plane in np.flatnonzero(weights.any(axis=0)):
-        covered = coverage(
-            [p for p, of in zip(polygons, planes.plane_of_contour, strict=True) if of == plane], start, stop
-        )
+        members = [p for p, of in zip(polygons, planes.plane_of_contour, strict=True) if of == plane]
+        covered = coverage(members, start, stop, lines)
         for n in np.flatnonzero(weights[:, plane]):
             fraction[slices[n] - slices[0]] += weights[n, plane] * covered
     np.clip(fraction, 0, 1, out=fraction)
@@ -136,10 +136,13 @@ def _on_slices(
 
 
 def coverage(
-    polygons: Sequence[npt.NDArray[np.float64]], start: npt.NDArray[np.int64], stop: npt.NDArray[np.int64]
+    polygons: Sequence[npt.NDArray[np.float64]],
+    start: npt.NDArray[np.int64],
+    stop: npt.NDArray[np.int64],
+    n: int = SCANLINES_PER_VOXEL,
 ) -> npt.NDArray[np.float64]:
-    """Covered share of each pixel of the box `start` to `stop` in one plane. [1] (j, i)"""
-    (columns, rows), n = stop - start, SCANLINES_PER_VOXEL
+    """Covered share of each pixel of the box `start` to `stop` in one plane, by `n` lines a row. [1] (j, i)"""
+    columns, rows = stop - start
     begin = np.concatenate(polygons) - start + 0.5  # pixel (0, 0) of the box spans 0 to 1
     end = np.concatenate([np.roll(polygon, -1, axis=0) for polygon in polygons]) - start + 0.5
 

@@ -98,7 +98,7 @@ def _across(contours: Sequence[npt.NDArray[np.float64]], grid: Grid) -> tuple[in
     size = np.linalg.norm(areas, axis=1)
     if not size.any():
         raise OutsideValidity("the contours enclose no area", required="at least one closed polygon")
-    areas *= np.sign(areas @ areas[size.argmax()])[:, None]
+    areas[areas @ areas[size.argmax()] < 0] *= -1
     normal = areas.sum(axis=0) / np.linalg.norm(areas.sum(axis=0))
     _require_flat(contours, areas, normal)
     along = normal @ (columns / grid.spacing_mm)

@@ -16,7 +16,7 @@ PARALLEL_TOLERANCE = 0.02
 """Axes that drift apart by less than this over a region count as parallel. [voxels]"""
 SAMPLES_PER_EDGE = 6
 """Points along each edge at which a voxel cut by the border of an oblique region is looked at, twice that where the source is
-finer. Volumes of balls 4 voxels across then keep to 0.3 %. [1]"""
+finer. [1]"""
 POINTS_AT_ONCE = 2_000_000
 """Keeps the memory of the sampling below 200 MB."""
 
@@ -66,7 +66,8 @@ def regrid(
 
     Voxels that coincide keep their share as it is. Between grids with parallel axes the overlap of the voxels is
     computed, so that the volume is kept exactly. Otherwise each target voxel that the border may cut is looked at on
-    at least 6 x 6 x 6 points; a source voxel has one share all over.
+    at least 6 x 6 x 6 points, a source voxel having one share all over; what that gains or loses of the volume is taken
+    from the partial voxels.
 
     Parameters
     ----------
@@ -109,6 +110,8 @@ def regrid(
         share = _overlapped(start_ijk, fraction, source, target, order, low, high)
     else:
         share = _sampled(start_ijk, fraction, source, target, low, high)
+        if np.all((corners > -0.5) & (corners < np.subtract(target.shape, 0.5))):
+            share = _conserved(share, float(fraction.sum(dtype=np.float64)) * source.voxel_volume_ml / target.voxel_volume_ml)
     return _trimmed(low, share, target)
 
 
@@ -199,6 +202,14 @@ def _sampled(
         inside = look_up(padded, (flat[some, None, :] + points).reshape(-1, 3))
         share[some] = inside.reshape(len(some), -1).mean(axis=1)
     return share.reshape(index.shape[:3])
+
+
+def _conserved(share: npt.NDArray[np.float64], total: float) -> npt.NDArray[np.float64]:
+    """Take what sampling gained or lost from the partial voxels, most from the half-filled ones, which are least certain."""
+    uncertain = share * (1 - share)
+    if not uncertain.any():
+        return share
+    return np.clip(share + uncertain * (total - share.sum()) / uncertain.sum(), 0, 1)
 
 
 def _trimmed(

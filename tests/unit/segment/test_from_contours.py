@@ -92,6 +92,45 @@ def test_volume_by_hand() -> None:
     assert region.source == "contours of 1.2.3"
 
 
+def test_overlap_says_both_volumes() -> None:
+    """Two squares of 100 mm2 that share half: 0.3 mL on the first slice, 0.3 mL of 0.45 on the second."""
+    outcome = regions_from_contours((drawn("lesion", square(6), square(9), square(9) + (5, 0, 0)),), GRID, ALONE)
+    assert outcome.value[0].volume_ml == pytest.approx(0.6, rel=1e-4)
+    assert "0.15 mL" in outcome.findings[0].text
+
+
+def test_holes_and_islands_are_no_overlap() -> None:
+    outer, hole, island = square(9, 4, 34), square(9, 10, 28), square(9, 14, 20)
+    outcome = regions_from_contours((drawn("lesion", square(6), outer, hole, island),), GRID, ALONE)
+    assert outcome.findings == ()
+    assert outcome.value[0].volume_ml == pytest.approx((100 + 900 - 324 + 36) * 3e-3, rel=1e-4)
+
+
+def test_a_line_of_many_points_is_no_contour() -> None:
+    """Three points of which two are the same enclose nothing."""
+    line = np.array([[10.0, 10, 9], [20, 10, 9], [10, 10, 9]])
+    outcome = regions_from_contours((drawn("lesion", square(6), square(9), line),), GRID, ALONE)
+    assert codes(outcome) == ["segment.degenerate-contour"]
+
+
+def test_contours_of_each_series_go_to_it() -> None:
+    """One file over two series: each takes its own; a third of the same frame takes all."""
+    sets = tuple(ContourSet("lesion", (square(z), square(z + 3)), "frame", uid, "1.2.3") for z, uid in ((6, "a"), (15, "b")))
+    for uid, centre in (("a", 7.5), ("b", 16.5)):
+        (region,) = regions_from_contours(sets, GRID, ALONE, uid).value
+        assert region.centroid_lps_mm[2] == pytest.approx(centre, abs=1e-4)
+        assert region.referenced_series_uid == uid
+    assert len(regions_from_contours(sets, GRID, ALONE, "c").value) == 2
+
+
+def test_sagittal_contours_are_used() -> None:
+    """Two sagittal squares of 12 mm, 2 mm apart: 0.576 mL."""
+    contours = [np.roll(square(x, 9, 21), 1, axis=1) for x in (10, 12)]
+    outcome = regions_from_contours((drawn("lesion", *contours),), GRID, ALONE)
+    assert outcome.findings == ()
+    assert outcome.value[0].volume_ml == pytest.approx(0.576, rel=1e-4)
+
+
 @pytest.mark.parametrize("frame", ["another", ""])
 def test_another_frame_of_reference_is_not_used(frame: str) -> None:
     outcome = regions_from_contours((drawn("lesion", frame=frame),), GRID, ALONE)
@@ -115,6 +154,8 @@ def test_an_unknown_frame_matches_no_other_unknown_frame() -> None:
         ((square(6)[:2],), "segment.unusable-contours", False),
         ((square(6, -8, 20), square(9)), "segment.cut-by-edge", True),
         ((square(6), square(9), square(15)), "segment.slices-left-out", True),
+        ((square(6), square(9), square(9) + (5, 0, 0)), "segment.contours-overlap", True),
+        ((square(6), square(9), square(9)), "segment.contours-overlap", True),
         ((square(6),), "segment.single-plane", True),
         ((square(6), square(9), square(9)[:2]), "segment.degenerate-contour", True),
         ((square(24), square(27), square(30)), "segment.cut-by-edge", True),

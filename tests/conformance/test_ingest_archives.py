@@ -78,7 +78,7 @@ def test_siemens_pet(archive: Archive) -> None:
     assert pet.grid.shape == (168, 168, 545)
     assert pet.grid.spacing_mm[2] == pytest.approx(2.025, abs=1e-3)
     assert pet.patient_weight_kg == 123.6
-    assert "ingest.modality-not-read" in {f.code for f in findings}  # its SEG
+    assert "ingest.not-an-image" in {f.code for f in findings}  # its SEG
 
 
 def test_ct_and_adc(archive: Archive) -> None:

@@ -108,3 +108,20 @@ def test_every_subject_has_its_page_and_numbers(study: StudyFolder) -> None:
     assert any(p.startswith("STS_001/L01/") and p.endswith("/suv-peak") for p in paths)
     assert any(p.startswith("LUNG1-001/L01/") and p.endswith("/longest-diameter") for p in paths)
     assert any(p.startswith("CMB-CRC-MSB-06489/image/") and p.endswith("/adc-median") for p in paths)
+
+
+def test_eleven_tumours_of_a_segmentation(archive: Archive, tmp_path: Path) -> None:
+    """A PET and a DICOM segmentation, added as they are: eleven lesions, each with its SUV."""
+    study = StudyFolder.create(tmp_path / "study")
+    study.add([archive("pet_fdg_siemens_qinhn0139_seg")])
+    study.run()
+    (record,) = study.records()
+    assert len(record.lesions) == 11
+    suv = [row.path for row in study.ledger.results() if "/L" in row.path and row.path.endswith("/suv-max")]
+    assert len(suv) == 11
+
+
+def test_inspect_says_what_dose_and_contours_hold(archive: Archive) -> None:
+    by_modality = {s["modality"]: s for s in inspected(archive("rt_dose_struct_dicompyler"))}
+    assert by_modality["RTDOSE"]["holds"][0].startswith("dose up to 14.68 Gy on 194 × 129 × 98 voxels")
+    assert any(line.startswith("Heart: 33 contours") for line in by_modality["RTSTRUCT"]["holds"])

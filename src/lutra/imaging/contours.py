@@ -124,7 +124,9 @@ def _on_slices(
             f"on {' × '.join(map(str, grid.shape))} voxels",
             do="check that the contours were drawn on this image",
         )
-    lines = SCANLINES_PER_VOXEL * int(np.ceil(grid.spacing_mm[1] / grid.spacing_mm[0] - 0.01))  # no coarser than along rows
+    lines = SCANLINES_PER_VOXEL * int(
+        np.ceil(grid.spacing_mm[1] / grid.spacing_mm[0] - 0.01)
+    )  # no coarser than along rows
     fraction = np.zeros((slices[-1] - slices[0] + 1, *(stop - start)[::-1]), dtype=np.float32)
     for plane in np.flatnonzero(weights.any(axis=0)):
         members = [p for p, of in zip(polygons, planes.plane_of_contour, strict=True) if of == plane]

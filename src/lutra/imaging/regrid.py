@@ -111,7 +111,9 @@ def regrid(
     else:
         share = _sampled(start_ijk, fraction, source, target, low, high)
         if np.all((corners > -0.5) & (corners < np.subtract(target.shape, 0.5))):
-            share = _conserved(share, float(fraction.sum(dtype=np.float64)) * source.voxel_volume_ml / target.voxel_volume_ml)
+            share = _conserved(
+                share, float(fraction.sum(dtype=np.float64)) * source.voxel_volume_ml / target.voxel_volume_ml
+            )
     return _trimmed(low, share, target)
 
 
@@ -209,7 +211,7 @@ def _conserved(share: npt.NDArray[np.float64], total: float) -> npt.NDArray[np.f
     uncertain = share * (1 - share)
     if not uncertain.any():
         return share
-    return np.clip(share + uncertain * (total - share.sum()) / uncertain.sum(), 0, 1)
+    return np.asarray(np.clip(share + uncertain * (total - share.sum()) / uncertain.sum(), 0, 1))
 
 
 def _trimmed(

@@ -34,12 +34,14 @@ def test_border_of_a_rectangle_has_four_corners() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 def test_borders_of_noise_enclose_its_pixels(seed: int) -> None:
-    """Islands, holes and pixels that touch at corners: signed areas add up to the number of pixels, and rasterising gives it back."""
+    """Islands, holes and pixels that touch at corners: signed areas add up to their number; rasterising gives them back."""
     mask = np.random.default_rng(seed).random((14, 11)) > 0.5
     lines = borders(mask)
     assert sum(map(signed_area, lines)) == pytest.approx(mask.sum())
     assert lines
-    start, fraction = rasterise([np.column_stack([p, np.zeros(len(p))]) for p in lines], Grid((14, 11, 1), np.eye(4), "f"))
+    start, fraction = rasterise(
+        [np.column_stack([p, np.zeros(len(p))]) for p in lines], Grid((14, 11, 1), np.eye(4), "f")
+    )
     back = np.zeros((14, 11))
     back[start[0] : start[0] + fraction.shape[0], start[1] : start[1] + fraction.shape[1]] = fraction[:, :, 0]
     np.testing.assert_allclose(back, mask, atol=1e-6)

@@ -39,7 +39,7 @@ def test_flipped_slices_and_exchanged_axes_are_exact() -> None:
     start, fraction = regrid((1, 2, 3), random_region(), SOURCE, target)
     assert fraction.shape == (3, 4, 5)
     for ijk in np.argwhere(random_region() > 0):
-        there = np.rint(target.to_ijk(SOURCE.to_lps_mm(ijk + (1, 2, 3)))).astype(int) - start
+        there = np.rint(target.to_ijk(SOURCE.to_lps_mm(np.add(ijk, (1, 2, 3))))).astype(int) - start
         assert fraction[tuple(there)] == random_region()[tuple(ijk)]
 
 
@@ -106,7 +106,9 @@ def test_turned_grids_keep_the_volume_of_a_ball() -> None:
 
 def test_parts_off_the_grid_are_cut() -> None:
     """The target holds only the first two of five columns."""
-    _, fraction = regrid((0, 0, 0), np.ones((5, 4, 3), np.float32), SOURCE, Grid((2, 10, 8), SOURCE.affine_lps_mm, "frame"))
+    _, fraction = regrid(
+        (0, 0, 0), np.ones((5, 4, 3), np.float32), SOURCE, Grid((2, 10, 8), SOURCE.affine_lps_mm, "frame")
+    )
     assert fraction.shape == (2, 4, 3)
 
 

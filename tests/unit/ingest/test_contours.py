@@ -25,10 +25,12 @@ def read(path: Path, change: Callable[[pydicom.Dataset], None] | None = None) ->
     """Two regions, "lesion" of two contours and "liver" of one, changed as a broken writer might have."""
     sets = [
         ContourSet(name, polygons, "1.2.9", None, "")
-        for name, polygons in (("lesion", (SQUARE, SQUARE + (0, 0, 3))), ("liver", (SQUARE,)))
+        for name, polygons in (("lesion", (SQUARE, np.add(SQUARE, (0, 0, 3)))), ("liver", (SQUARE,)))
     ]
     patient = PatientIdentity("P", "P^P", "F", 60, 1.6)
-    write_rtstruct(path, sets, DRAWN_ON, patient, series_uid="1.5", instance_uid="1.6", drawn_at=datetime(2026, 1, 1, tzinfo=UTC))
+    write_rtstruct(
+        path, sets, DRAWN_ON, patient, series_uid="1.5", instance_uid="1.6", drawn_at=datetime(2026, 1, 1, tzinfo=UTC)
+    )
     if change:
         file = pydicom.dcmread(path)
         change(file)

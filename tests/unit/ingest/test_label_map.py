@@ -22,7 +22,9 @@ LABELS[4, 5, 6] = 9
 NAMES = {3: LabelName("liver"), 9: LabelName("lesion 1")}
 
 
-def write(path: Path, values: npt.NDArray[Any] = LABELS, affine: npt.NDArray[np.float64] | None = RAS, **codes: int) -> Path:
+def write(
+    path: Path, values: npt.NDArray[Any] = LABELS, affine: npt.NDArray[np.float64] | None = RAS, **codes: int
+) -> Path:
     image = nib.Nifti1Image(values, affine)
     for name, code in codes.items():
         image.header[name] = code

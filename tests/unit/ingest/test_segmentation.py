@@ -49,9 +49,13 @@ def described(number: int, label: str, **more: Any) -> hd.seg.SegmentDescription
 
 
 def write(
-    path: Path, pixels: npt.NDArray[Any], kind: str, *segments: hd.seg.SegmentDescription, change: Callable[[Any], None] | None = None,
+    path: Path,
+    pixels: npt.NDArray[Any],
+    kind: str,
+    *segments: hd.seg.SegmentDescription,
+    change: Callable[[Any], None] | None = None,
     **more: Any,
-) -> Outcome[tuple[Region, ...]]:  # fmt: skip
+) -> Outcome[tuple[Region, ...]]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         file = hd.seg.Segmentation(
@@ -84,7 +88,9 @@ def problems(outcome: Outcome[tuple[Region, ...]]) -> list[str]:
 
 def test_overlapping_binary_segments(tmp_path: Path) -> None:
     pixels = masks(2)
-    outcome = write(tmp_path / "s.dcm", pixels, "BINARY", described(1, "a"), described(2, "b", tracking_id="T", tracking_uid="1.2"))
+    outcome = write(
+        tmp_path / "s.dcm", pixels, "BINARY", described(1, "a"), described(2, "b", tracking_id="T", tracking_uid="1.2")
+    )
     assert outcome.findings == ()
     for n, region in enumerate(outcome.value):
         np.testing.assert_array_equal(whole(region), as_written(pixels[..., n]))
@@ -99,7 +105,12 @@ def test_overlapping_binary_segments(tmp_path: Path) -> None:
 def test_fractional_segments(tmp_path: Path, fractional: str, doubts: list[str]) -> None:
     pixels = np.random.default_rng(1).random((SLICES, ROWS, COLUMNS, 1)).astype(np.float32)
     outcome = write(
-        tmp_path / "s.dcm", pixels, "FRACTIONAL", described(1, "a"), fractional_type=fractional, max_fractional_value=200
+        tmp_path / "s.dcm",
+        pixels,
+        "FRACTIONAL",
+        described(1, "a"),
+        fractional_type=fractional,
+        max_fractional_value=200,
     )
     assert problems(outcome) == doubts
     np.testing.assert_allclose(whole(outcome.value[0]), as_written(pixels[..., 0]), atol=0.5 / 200 + 1e-6)
@@ -220,7 +231,9 @@ def test_a_spacing_that_does_not_fit_the_frames(tmp_path: Path) -> None:
     def change(file: Any) -> None:
         file.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 2
 
-    outcome = write(tmp_path / "s.dcm", np.ones((SLICES, ROWS, COLUMNS, 1), np.uint8), "BINARY", described(1, "a"), change=change)
+    outcome = write(
+        tmp_path / "s.dcm", np.ones((SLICES, ROWS, COLUMNS, 1), np.uint8), "BINARY", described(1, "a"), change=change
+    )
     assert problems(outcome) == ["ingest.segment-spacing"]
     assert outcome.value[0].grid.spacing_mm[2] == 3
 

@@ -94,7 +94,7 @@ def test_volume_by_hand() -> None:
 
 def test_overlap_says_both_volumes() -> None:
     """Two squares of 100 mm2 that share half: 0.3 mL on the first slice, 0.3 mL of 0.45 on the second."""
-    outcome = regions_from_contours((drawn("lesion", square(6), square(9), square(9) + (5, 0, 0)),), GRID, ALONE)
+    outcome = regions_from_contours((drawn("lesion", square(6), square(9), np.add(square(9), (5, 0, 0))),), GRID, ALONE)
     assert outcome.value[0].volume_ml == pytest.approx(0.6, rel=1e-4)
     assert "0.15 mL" in outcome.findings[0].text
 
@@ -115,7 +115,9 @@ def test_a_line_of_many_points_is_no_contour() -> None:
 
 def test_contours_of_each_series_go_to_it() -> None:
     """One file over two series: each takes its own; a third of the same frame takes all."""
-    sets = tuple(ContourSet("lesion", (square(z), square(z + 3)), "frame", uid, "1.2.3") for z, uid in ((6, "a"), (15, "b")))
+    sets = tuple(
+        ContourSet("lesion", (square(z), square(z + 3)), "frame", uid, "1.2.3") for z, uid in ((6, "a"), (15, "b"))
+    )
     for uid, centre in (("a", 7.5), ("b", 16.5)):
         (region,) = regions_from_contours(sets, GRID, ALONE, uid).value
         assert region.centroid_lps_mm[2] == pytest.approx(centre, abs=1e-4)
@@ -154,7 +156,7 @@ def test_an_unknown_frame_matches_no_other_unknown_frame() -> None:
         ((square(6)[:2],), "segment.unusable-contours", False),
         ((square(6, -8, 20), square(9)), "segment.cut-by-edge", True),
         ((square(6), square(9), square(15)), "segment.slices-left-out", True),
-        ((square(6), square(9), square(9) + (5, 0, 0)), "segment.contours-overlap", True),
+        ((square(6), square(9), np.add(square(9), (5, 0, 0))), "segment.contours-overlap", True),
         ((square(6), square(9), square(9)), "segment.contours-overlap", True),
         ((square(6),), "segment.single-plane", True),
         ((square(6), square(9), square(9)[:2]), "segment.degenerate-contour", True),

@@ -19,7 +19,13 @@ SHARE = (np.random.default_rng(3).random((4, 5, 3)) > 0.3).astype(np.float32)
 def region(grid: Grid = IMAGE, name: str = "lesion", start: tuple[int, int, int] = (2, 3, 4), **more: object) -> Region:
     given = {"code": None, "kind": RegionKind.OTHER, **more}
     return Region(
-        name=name, grid=grid, start_ijk=start, fraction=SHARE, origin=RegionOrigin.IMPORTED, source="segment 1 of 1.2.3", **given
+        name=name,
+        grid=grid,
+        start_ijk=start,
+        fraction=SHARE,
+        origin=RegionOrigin.IMPORTED,
+        source="segment 1 of 1.2.3",
+        **given,
     )
 
 
@@ -27,7 +33,9 @@ def codes(outcome: Outcome[tuple[Region, ...]]) -> list[str]:
     return [finding.code for finding in outcome.findings]
 
 
-def moved(by_mm: tuple[float, float, float], spacing: tuple[float, float, float] = (2, 2, 3), frame: str = "frame") -> Grid:
+def moved(
+    by_mm: tuple[float, float, float], spacing: tuple[float, float, float] = (2, 2, 3), frame: str = "frame"
+) -> Grid:
     affine = np.diag([*spacing, 1.0])
     affine[:3, 3] = by_mm
     return Grid((20, 20, 10), affine, frame)

@@ -19,7 +19,7 @@ from lutra.ingest.geometry import IN_PLANE_LIMIT_MM, SAME_PLACE_MM
 
 ON_GRID = 0.1
 """A frame lies on the grid if it is off by less than this share of a slice; joins of PET beds move slices a little. [slices]"""
-LARGEST_GAP = 10_000
+LARGEST_GAP = 2_000
 """More slices than this between two frames is no image. [slices]"""
 GEOMETRY_TOLERANCE = 1e-4
 

@@ -159,10 +159,15 @@ def _masks(
             text_ = f"{path} (5200,9230): segment {segment} has two frames in one place; it is left out"
             findings.append(Finding(Severity.WARNING, "ingest.segment-left-out", text_))
             continue
-        first = int(slices.min())
-        fraction = np.zeros((*frames.grid.shape[:2], int(slices.max()) - first + 1), np.float32)
-        fraction[:, :, slices - first] = planes[members].transpose(2, 1, 0) / np.float32(largest)
-        box = trimmed((0, 0, first), fraction)
+        # Whole slices of a small lesion in a large image would fill the memory: its columns and rows are cut out first.
+        columns, rows = (np.flatnonzero(planes[members].any(axis=axes)) for axes in ((0, 1), (0, 2)))
+        if not len(columns):
+            continue
+        i, j, k = int(columns[0]), int(rows[0]), int(slices.min())
+        part = planes[members, j : rows[-1] + 1, i : columns[-1] + 1].transpose(2, 1, 0)
+        fraction = np.zeros((*part.shape[:2], int(slices.max()) - k + 1), np.float32)
+        fraction[:, :, slices - k] = part / np.float32(largest)
+        box = trimmed((i, j, k), fraction)
         if box:
             boxes[segment] = box
     return boxes

@@ -116,7 +116,7 @@ def _inspect(
     held = contents(modality, paths)
     if held is not None:
         return SeriesInspection(
-            uid, modality, "", None, None, None, None, None, "not an image", None, held.findings, held.value or ()
+            uid, modality, "", None, None, None, None, None, "not an image", None, held.findings, holds=held.value or ()
         )
     outcome = read_header(paths, ingest)
     header, findings = outcome.value, list(outcome.findings)

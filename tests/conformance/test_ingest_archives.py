@@ -11,7 +11,7 @@ import pytest
 
 from lutra.core.finding import Finding, Severity
 from lutra.core.study import DecayCorrection, SeriesHeader
-from lutra.ingest import IngestSettings, read_contours, read_header, scan
+from lutra.ingest import IngestSettings, UnpackSettings, read_contours, read_header, scan, scan_unpacked
 
 Archive = Callable[[str], Path]
 
@@ -91,7 +91,14 @@ def test_ct_and_adc(archive: Archive) -> None:
     assert shapes == pytest.approx({(256, 288, 45): 6, (256, 288, 36): 7})
 
 
-def test_compressed_files_are_named_not_lost(archive: Archive) -> None:
-    intake = scan([archive("dwi_philips_dcmqa")])
-    assert intake.files == ()
-    assert [(f.severity, f.code) for f in intake.findings] == [(Severity.WARNING, "ingest.not-dicom")]
+def test_compressed_files_are_read(archive: Archive, shared_data: Path, tmp_path: Path) -> None:
+    """547 gzipped images and objects beside a DICOMDIR that names them without `.gz`, as a folder and as it was downloaded."""
+    packed = next((shared_data / "dicom").glob("dwi_philips_dcmqa.tar.*"))
+    intakes = []
+    for n, source in enumerate((archive("dwi_philips_dcmqa"), packed)):
+        (tmp_path / str(n)).mkdir()
+        intakes.append(scan_unpacked([source], tmp_path / str(n), UnpackSettings()))
+    for intake in intakes:
+        assert intake.findings == ()
+        assert len(intake.files) == 547
+    assert {f.sha256 for f in intakes[0].files} == {f.sha256 for f in intakes[1].files}

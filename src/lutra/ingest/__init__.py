@@ -1,15 +1,41 @@
 """Stage 1: DICOM files to headers, stored voxels and contours.
 
-Validates and refuses by name; never repairs silently, never modifies a file. `intake` sorts files; `classic`, `enhanced` and
-`mosaic` make `frames` of a file, `diffusion` gives them their b-values, `geometry` stacks them on a grid, `series` makes one header
-of them, `image` their voxels; `contours` reads RTSTRUCT; `elements`, `clock`, `radiopharmaceutical`, `pet` and `nm` read what they
-are called after.
+Validates and refuses by name; never repairs silently, never modifies a file. `containers` unpacks, `intake` sorts files and
+`dicomdir` says whether all are there; `classic`, `enhanced` and `mosaic` make `frames` of a file, `diffusion` gives them their
+b-values, `geometry` stacks them on a grid, `series` makes one header of them, `image` their voxels; `contours` reads RTSTRUCT;
+`elements`, `clock`, `radiopharmaceutical`, `pet` and `nm` read what they are called after; `bare` tells whole instances from
+broken ones. `dicomweb` and `receiver` fetch and receive, to `shelf`.
 """
 
+from lutra.ingest.bare import same_but_for_the_head
 from lutra.ingest.contours import read_contours
+from lutra.ingest.dicomweb import Archive, DicomWeb, Query, Remote
 from lutra.ingest.image import read_image, read_volumes
-from lutra.ingest.intake import Intake, scan
+from lutra.ingest.intake import Intake, scan, scan_unpacked
+from lutra.ingest.receiver import Ended, Receiver, ReceiverSettings
 from lutra.ingest.series import read_header
-from lutra.ingest.settings import IngestSettings
+from lutra.ingest.settings import IngestSettings, UnpackSettings
+from lutra.ingest.shelf import shelf_path, shelve, shelved
 
-__all__ = ["IngestSettings", "Intake", "read_contours", "read_header", "read_image", "read_volumes", "scan"]
+__all__ = [
+    "Archive",
+    "DicomWeb",
+    "Ended",
+    "IngestSettings",
+    "Intake",
+    "Query",
+    "Receiver",
+    "ReceiverSettings",
+    "Remote",
+    "UnpackSettings",
+    "read_contours",
+    "read_header",
+    "read_image",
+    "read_volumes",
+    "same_but_for_the_head",
+    "scan",
+    "scan_unpacked",
+    "shelf_path",
+    "shelve",
+    "shelved",
+]

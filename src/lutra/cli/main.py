@@ -99,7 +99,9 @@ def study_init(
 @study_app.command("add")
 def study_add(
     directory: Dir,
-    paths: Annotated[list[Path], typer.Argument(help="DICOM files, folders, zip, tar or gz files.", show_default=False)],
+    paths: Annotated[
+        list[Path], typer.Argument(help="DICOM files, folders, zip, tar or gz files.", show_default=False)
+    ],
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy the files into the study instead of referring to them.")
     ] = False,

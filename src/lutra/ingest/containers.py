@@ -21,7 +21,7 @@ from typing import IO, Any, cast
 from attrs import Factory, define, frozen
 
 from lutra.core.errors import StoreError
-from lutra.core.finding import Finding, Severity
+from lutra.core.finding import Finding, Severity, few
 from lutra.core.frozen import FrozenMap
 from lutra.ingest.bare import could_be_bare, is_dicom, with_head
 from lutra.ingest.settings import UnpackSettings
@@ -214,7 +214,7 @@ class _Unpacker:
                 Severity.ERROR if grave else Severity.WARNING,
                 "ingest.container-encrypted" if grave else "ingest.member-refused",
                 shown,
-                f"{len(names)} members are {reason} and were left out: {_few(names)}. To do: "
+                f"{len(names)} members are {reason} and were left out: {few(names)}. To do: "
                 + ("unpack it yourself with its password" if grave else "nothing, unless images are missing"),
             )
 
@@ -316,10 +316,6 @@ def _unsafe(name: str) -> str:
 
 def _parts(name: str) -> tuple[str, ...]:
     return PurePosixPath(name.replace("\\", "/")).parts
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _write(out: IO[bytes], chunk: bytes) -> None:

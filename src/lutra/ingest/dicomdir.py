@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 import pydicom
 from pydicom import Dataset
 
-from lutra.core.finding import Finding, Severity
+from lutra.core.finding import Finding, Severity, few
 from lutra.core.frozen import FrozenMap
 from lutra.ingest.quiet import quietly
 
@@ -46,11 +46,11 @@ def check_dicomdir(path: Path, shown: Path, present: Iterable[Path]) -> list[Fin
     missing = sorted({"/".join(parts) for parts in named if not _leaves(parts) and _plain(parts) not in there})
     findings = []
     if outside:
-        what = f"{shown} names files outside its folder, which are not looked for: {_few(outside)}"
+        what = f"{shown} names files outside its folder, which are not looked for: {few(outside)}"
         findings.append(_finding("ingest.dicomdir-outside", what, shown, outside))
     if missing:
         what = (
-            f"{shown} names {len(named)} files (0004,1500), of which {len(missing)} are not there: {_few(missing)}. "
+            f"{shown} names {len(named)} files (0004,1500), of which {len(missing)} are not there: {few(missing)}. "
             "To do: copy the whole medium again"
         )
         findings.append(_finding("ingest.dicomdir-file-missing", what, shown, missing))
@@ -72,10 +72,6 @@ def _leaves(parts: tuple[str, ...]) -> bool:
 def _plain(parts: tuple[str, ...]) -> tuple[str, ...]:
     plain = [ISO_VERSION.sub("", part).rstrip(".").casefold() for part in parts]
     return (*plain[:-1], plain[-1].removesuffix(".gz")) if plain else ()
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _finding(code: str, what: str, shown: PurePath, names: Iterable[str] = ()) -> Finding:

@@ -11,7 +11,7 @@ import pydicom
 from attrs import Factory, frozen
 from pydicom.errors import InvalidDicomError
 
-from lutra.core.finding import Finding, Severity
+from lutra.core.finding import Finding, Severity, few
 from lutra.core.frozen import FrozenMap
 from lutra.core.source import SourceFile
 from lutra.ingest.bare import same_but_for_the_head
@@ -30,6 +30,8 @@ TAGS = [
     "PatientBirthDate",
     "Modality",
 ]
+DICOM_ROOT = "1.2.840.10008."
+"""Every class of the standard begins so [PS3.6 annex A]; any other one is some maker's own."""
 REQUIRED = {"SOPInstanceUID": "(0008,0018)", "SeriesInstanceUID": "(0020,000E)", "PatientID": "(0010,0020)"}
 
 
@@ -92,14 +94,19 @@ def scan(
     findings: list[Finding] = []
     foreign: defaultdict[Path, list[str]] = defaultdict(list)
     people: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
+    private: defaultdict[tuple[Path, str], list[str]] = defaultdict(list)
     for n, (name, path) in enumerate(named, start=1):
         if name.name.upper() == "DICOMDIR":
             findings += check_dicomdir(path, name, [other for other, _ in named])
         elif source := _read(path, name, foreign, findings, people):
-            found.append(_Found(source, name))
+            if source.sop_class_uid and not source.sop_class_uid.startswith(DICOM_ROOT):
+                private[name.parent, source.sop_class_uid].append(name.name)
+            else:
+                found.append(_Found(source, name))
         if progress:
             progress(n, len(files))
     findings += _foreign_findings(foreign)
+    findings += _private_findings(private)
     kept = _one_per_instance(found, findings)
     kept = _without_mixed_series(kept, findings)
     _several_patients(kept, findings)
@@ -160,17 +167,29 @@ def _read(
     )
 
 
+def _private_findings(private: dict[tuple[Path, str], list[str]]) -> list[Finding]:
+    """Scanners file notes of their own among the images of a series; only they know what those mean."""
+    return [
+        Finding(
+            Severity.INFO,
+            "ingest.private-object",
+            f"{folder}: {len(names)} objects of the private class {uid} (0008,0016) were left out: {few(names)}",
+            FrozenMap({"folder": str(folder), "class": uid}),
+        )
+        for (folder, uid), names in sorted(private.items())
+    ]
+
+
 def _foreign_findings(foreign: dict[Path, list[str]]) -> list[Finding]:
     """One Finding per folder, so that a folder of text files is one line and not a hundred."""
     findings = []
     for folder, names in sorted(foreign.items()):
-        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         plain = all(Path(n).suffix.lower() in {"", ".txt", ".md", ".csv", ".json", ".pdf", ".html"} for n in names)
         findings.append(
             Finding(
                 Severity.INFO if plain else Severity.WARNING,
                 "ingest.not-dicom",
-                f"{folder}: {len(names)} files are not DICOM and were left out: {shown}. Required: the 'DICM' mark of PS3.10. "
+                f"{folder}: {len(names)} files are not DICOM and were left out: {few(names)}. Required: the 'DICM' mark of PS3.10. "
                 "To do: nothing if they belong there; unpack them if they are an archive of another kind than zip, tar and gz",
                 FrozenMap({"folder": str(folder)}),
             )

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= lutra-demo
 
-.PHONY: demo test bench lint types contracts check lock clean
+.PHONY: demo test test-integration bench lint types contracts check lock clean
 
 demo: $(VENV)/ready
 	@rm -rf $(DEMO)
@@ -13,6 +13,10 @@ demo: $(VENV)/ready
 
 test: $(VENV)/ready
 	$(BIN)/python -m pytest
+
+# Against a real archive (Debian: orthanc orthanc-dicomweb dcmtk iproute2), in a network namespace of its own: needs root.
+test-integration: $(VENV)/ready
+	$(BIN)/python -m pytest tests/integration
 
 bench: $(VENV)/ready
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done

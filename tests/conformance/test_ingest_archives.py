@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ import pytest
 
 from lutra.core.finding import Finding, Severity
 from lutra.core.study import DecayCorrection, SeriesHeader
-from lutra.ingest import IngestSettings, read_contours, read_header, scan
+from lutra.ingest import IngestSettings, UnpackSettings, read_contours, read_header, scan, scan_unpacked
 
 Archive = Callable[[str], Path]
 
@@ -91,7 +91,19 @@ def test_ct_and_adc(archive: Archive) -> None:
     assert shapes == pytest.approx({(256, 288, 45): 6, (256, 288, 36): 7})
 
 
-def test_compressed_files_are_named_not_lost(archive: Archive) -> None:
-    intake = scan([archive("dwi_philips_dcmqa")])
-    assert intake.files == ()
-    assert [(f.severity, f.code) for f in intake.findings] == [(Severity.WARNING, "ingest.not-dicom")]
+def test_compressed_files_are_read(archive: Archive, shared_data: Path, tmp_path: Path) -> None:
+    """547 gzipped files beside a DICOMDIR that names them without `.gz`, as a folder and as it was downloaded: 544 slices of 17
+    volumes, a presentation state, and two objects of Philips' own classes, one of them filed in the series of the slices."""
+    packed = next((shared_data / "dicom").glob("dwi_philips_dcmqa.tar.*"))
+    intakes = []
+    for n, source in enumerate((archive("dwi_philips_dcmqa"), packed)):
+        (tmp_path / str(n)).mkdir()
+        intakes.append(scan_unpacked([source], tmp_path / str(n), UnpackSettings()))
+    for intake in intakes:
+        assert [(f.severity, f.code) for f in intake.findings] == [(Severity.INFO, "ingest.private-object")] * 2
+        assert Counter(f.modality for f in intake.files) == {"MR": 544, "PR": 1}
+    assert {f.sha256 for f in intakes[0].files} == {f.sha256 for f in intakes[1].files}
+    header = read_header([Path(f.path) for f in intakes[1].files if f.modality == "MR"], IngestSettings()).value
+    assert header is not None
+    assert header.grid is not None
+    assert (header.grid.shape, len(header.volumes)) == ((112, 112, 32), 17)

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from lutra import __version__
-from lutra.cli import show
+from lutra.cli import archive, show
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import RunSummary, StudyFolder
@@ -99,7 +99,9 @@ def study_init(
 @study_app.command("add")
 def study_add(
     directory: Dir,
-    paths: Annotated[list[Path] | None, typer.Argument(help="DICOM files or folders.", show_default=False)] = None,
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="DICOM files, folders, zip, tar or gz files.", show_default=False)
+    ] = None,
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy the files into the study instead of referring to them.")
     ] = False,
@@ -224,7 +226,7 @@ def why(
 
 @app.command()
 def inspect(
-    path: Annotated[list[Path], typer.Argument(help="DICOM files or folders.", show_default=False)],
+    path: Annotated[list[Path], typer.Argument(help="DICOM files, folders, zip, tar or gz files.", show_default=False)],
     json: Json = False,
 ) -> None:
     """Say what each series is: geometry, unit, decay reference, SUV factor or why there is none."""
@@ -244,6 +246,11 @@ def inspect(
         print_series(series)
         show.print_findings(everything)
     raise typer.Exit(show.exit_code(everything))
+
+
+study_app.command("fetch")(archive.study_fetch)
+app.command("receive")(archive.receive)
+app.command("send")(archive.send)
 
 
 def _run(study: StudyFolder, subjects: tuple[str, ...]) -> RunSummary:

@@ -82,3 +82,23 @@ class SourceChanged(StoreError):
 
 class PluginError(LutraError):
     """A plugin is missing, ambiguous or does not fit its socket."""
+
+
+class MissingExtra(LutraError):
+    """A command needs packages that are installed only on request."""
+
+
+class NetworkError(LutraError):
+    """An archive or a port on the network cannot be used."""
+
+
+class Unreachable(NetworkError):
+    """Nobody answers, or not in time."""
+
+
+class AccessDenied(NetworkError):
+    """The archive does not know who asks, or does not let them."""
+
+
+class BrokenAnswer(NetworkError):
+    """The archive answers something else than it was asked for, or stops in the middle."""

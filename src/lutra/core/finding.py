@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -71,3 +71,8 @@ def worst(findings: Iterable[Finding]) -> Severity | None:
     """Return the gravest severity, or None if there is no Finding."""
     order = list(Severity)
     return max((finding.severity for finding in findings), key=order.index, default=None)
+
+
+def few(names: Sequence[str], n: int = 5) -> str:
+    """Name the first of many, and say how many more there are."""
+    return ", ".join(names[:n]) + (f" and {len(names) - n} more" if len(names) > n else "")

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pydicom
-from attrs import frozen
+from attrs import Factory, frozen
 from pydicom.errors import InvalidDicomError
 
-from lutra.core.finding import Finding, Severity
+from lutra.core.finding import Finding, Severity, few
 from lutra.core.frozen import FrozenMap
 from lutra.core.source import SourceFile
+from lutra.ingest.bare import same_but_for_the_head
+from lutra.ingest.containers import unpacked
+from lutra.ingest.dicomdir import check_dicomdir
 from lutra.ingest.quiet import quietly
+from lutra.ingest.settings import UnpackSettings
 
 TAGS = [
     "SOPInstanceUID",
@@ -26,18 +30,52 @@ TAGS = [
     "PatientBirthDate",
     "Modality",
 ]
+DICOM_ROOT = "1.2.840.10008."
+"""Every class of the standard begins so [PS3.6 annex A]; any other one is some maker's own."""
 REQUIRED = {"SOPInstanceUID": "(0008,0018)", "SeriesInstanceUID": "(0020,000E)", "PatientID": "(0010,0020)"}
 
 
 @frozen
 class Intake:
-    """What was found in some files and folders: usable instances, and every doubt."""
+    """What was found in some files and folders: usable instances, and every doubt.
+
+    Parameters
+    ----------
+    names
+        What the user calls the files that were unpacked, by path.
+    """
 
     files: tuple[SourceFile, ...]
     findings: tuple[Finding, ...]
+    names: FrozenMap[str, str] = Factory(FrozenMap)
 
 
-def scan(paths: Iterable[Path], progress: Callable[[int, int], None] | None = None) -> Intake:
+@frozen
+class _Found:
+    """An instance, and the name of its file as the user knows it."""
+
+    source: SourceFile
+    shown: Path
+
+
+def scan_unpacked(
+    paths: Iterable[Path],
+    into: Path,
+    settings: UnpackSettings,
+    progress: Callable[[int, int], None] | None = None,
+) -> Intake:
+    """Like :func:`scan`, and look into zip, tar and gz files too; what they hold is unpacked to the empty folder `into`."""
+    files, findings = unpacked(paths, into, settings)
+    intake = scan(files, progress, files)
+    names = {str(path): str(name) for path, name in files.items() if path != name}
+    return Intake(intake.files, (*findings, *intake.findings), FrozenMap(names))
+
+
+def scan(
+    paths: Iterable[Path],
+    progress: Callable[[int, int], None] | None = None,
+    shown: Mapping[Path, Path] | None = None,
+) -> Intake:
     """Read the header of every file under `paths`.
 
     The result does not depend on the order of the files. A file that cannot be used leaves a Finding; the others go on.
@@ -46,48 +84,57 @@ def scan(paths: Iterable[Path], progress: Callable[[int, int], None] | None = No
     ----------
     progress
         Called with the number of files done and their total.
+    shown
+        Names that Findings use for files the user knows by another one, such as the members of a container.
     """
-    files = sorted({f for path in paths for f in ([path] if path.is_file() else path.rglob("*")) if f.is_file()})
-    found: list[SourceFile] = []
+    names = shown or {}
+    files = {f for path in paths for f in ([path] if path.is_file() else path.rglob("*")) if f.is_file()}
+    named = sorted((names.get(file, file), file) for file in files)
+    found: list[_Found] = []
     findings: list[Finding] = []
     foreign: defaultdict[Path, list[str]] = defaultdict(list)
     people: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
-    for n, path in enumerate(files, start=1):
-        source = _read(path, foreign, findings, people)
-        if source is not None:
-            found.append(source)
+    private: defaultdict[tuple[Path, str], list[str]] = defaultdict(list)
+    for n, (name, path) in enumerate(named, start=1):
+        if name.name.upper() == "DICOMDIR":
+            findings += check_dicomdir(path, name, [other for other, _ in named])
+        elif source := _read(path, name, foreign, findings, people):
+            if source.sop_class_uid and not source.sop_class_uid.startswith(DICOM_ROOT):
+                private[name.parent, source.sop_class_uid].append(name.name)
+            else:
+                found.append(_Found(source, name))
         if progress:
             progress(n, len(files))
     findings += _foreign_findings(foreign)
+    findings += _private_findings(private)
     kept = _one_per_instance(found, findings)
     kept = _without_mixed_series(kept, findings)
     _several_patients(kept, findings)
     _contradicting_persons(people, findings)
-    return Intake(tuple(kept), tuple(findings))
+    return Intake(tuple(each.source for each in kept), tuple(findings))
 
 
 def _read(
     path: Path,
+    shown: Path,
     foreign: defaultdict[Path, list[str]],
     findings: list[Finding],
     people: defaultdict[str, Counter[tuple[str, str]]],
 ) -> SourceFile | None:
-    if path.name.upper() == "DICOMDIR":
-        return None
     try:
         with quietly():
             header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
             values = {tag: str(header.get(tag, "") or "").strip() for tag in TAGS}
     except InvalidDicomError:
-        foreign[path.parent].append(path.name)
+        foreign[shown.parent].append(shown.name)
         return None
     except Exception as error:  # noqa: BLE001  (pydicom raises many kinds on broken files; each must become a Finding)
         findings.append(
             Finding(
                 Severity.ERROR,
                 "ingest.unreadable",
-                f"{path} is broken: {error}. Required: a complete DICOM file. To do: export it again from the scanner or archive",
-                FrozenMap({"file": str(path)}),
+                f"{shown} is broken: {error}. Required: a complete DICOM file. To do: export it again from the scanner or archive",
+                FrozenMap({"file": str(shown)}),
             )
         )
         return None
@@ -97,8 +144,8 @@ def _read(
             Finding(
                 Severity.ERROR,
                 "ingest.identity-missing",
-                f"{path} has no {', '.join(missing)}, so it cannot be assigned. To do: export it again with complete headers",
-                FrozenMap({"file": str(path)}),
+                f"{shown} has no {', '.join(missing)}, so it cannot be assigned. To do: export it again with complete headers",
+                FrozenMap({"file": str(shown)}),
             )
         )
         return None
@@ -120,37 +167,50 @@ def _read(
     )
 
 
+def _private_findings(private: dict[tuple[Path, str], list[str]]) -> list[Finding]:
+    """Scanners file notes of their own among the images of a series; only they know what those mean."""
+    return [
+        Finding(
+            Severity.INFO,
+            "ingest.private-object",
+            f"{folder}: {len(names)} objects of the private class {uid} (0008,0016) were left out: {few(names)}",
+            FrozenMap({"folder": str(folder), "class": uid}),
+        )
+        for (folder, uid), names in sorted(private.items())
+    ]
+
+
 def _foreign_findings(foreign: dict[Path, list[str]]) -> list[Finding]:
     """One Finding per folder, so that a folder of text files is one line and not a hundred."""
     findings = []
     for folder, names in sorted(foreign.items()):
-        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
         plain = all(Path(n).suffix.lower() in {"", ".txt", ".md", ".csv", ".json", ".pdf", ".html"} for n in names)
         findings.append(
             Finding(
                 Severity.INFO if plain else Severity.WARNING,
                 "ingest.not-dicom",
-                f"{folder}: {len(names)} files are not DICOM and were left out: {shown}. Required: the 'DICM' mark of PS3.10. "
-                "To do: nothing if they belong there; unpack them if they are compressed",
+                f"{folder}: {len(names)} files are not DICOM and were left out: {few(names)}. Required: the 'DICM' mark of PS3.10. "
+                "To do: nothing if they belong there; unpack them if they are an archive of another kind than zip, tar and gz",
                 FrozenMap({"folder": str(folder)}),
             )
         )
     return findings
 
 
-def _one_per_instance(found: list[SourceFile], findings: list[Finding]) -> list[SourceFile]:
-    copies: defaultdict[str, list[SourceFile]] = defaultdict(list)
-    for source in found:
-        copies[source.sop_instance_uid].append(source)
+def _one_per_instance(found: list[_Found], findings: list[Finding]) -> list[_Found]:
+    copies: defaultdict[str, list[_Found]] = defaultdict(list)
+    for each in found:
+        copies[each.source.sop_instance_uid].append(each)
     kept = []
     for uid, files in copies.items():
-        if len({f.sha256 for f in files}) > 1:
+        if any(_differ(files[0].source, f.source) for f in files[1:]):
             findings.append(
                 Finding(
                     Severity.ERROR,
                     "ingest.instance-conflict",
                     f"{len(files)} files share SOP Instance UID (0008,0018) {uid} and differ: "
-                    f"{', '.join(f.path for f in files[:3])}. None is used. To do: find out which is right and remove the others",
+                    f"{', '.join(str(f.shown) for f in files[:3])}. None is used. To do: find out which is right and remove the "
+                    "others",
                 )
             )
             continue
@@ -159,17 +219,21 @@ def _one_per_instance(found: list[SourceFile], findings: list[Finding]) -> list[
                 Finding(
                     Severity.INFO,
                     "ingest.duplicate",
-                    f"{files[0].path} is there {len(files)} times with the same content; one is used",
+                    f"{files[0].shown} is there {len(files)} times with the same content; one is used",
                 )
             )
         kept.append(files[0])
     return kept
 
 
-def _without_mixed_series(kept: list[SourceFile], findings: list[Finding]) -> list[SourceFile]:
+def _differ(one: SourceFile, other: SourceFile) -> bool:
+    return one.sha256 != other.sha256 and not same_but_for_the_head(Path(one.path), Path(other.path))
+
+
+def _without_mixed_series(kept: list[_Found], findings: list[Finding]) -> list[_Found]:
     owners: defaultdict[str, set[str]] = defaultdict(set)
-    for source in kept:
-        owners[source.series_uid].add(source.subject_id)
+    for each in kept:
+        owners[each.source.series_uid].add(each.source.subject_id)
     mixed = {uid: sorted(ids) for uid, ids in owners.items() if len(ids) > 1}
     for uid, ids in sorted(mixed.items()):
         findings.append(
@@ -180,13 +244,13 @@ def _without_mixed_series(kept: list[SourceFile], findings: list[Finding]) -> li
                 "series. To do: export the series again from the archive",
             )
         )
-    return [source for source in kept if source.series_uid not in mixed]
+    return [each for each in kept if each.source.series_uid not in mixed]
 
 
-def _several_patients(kept: list[SourceFile], findings: list[Finding]) -> None:
+def _several_patients(kept: list[_Found], findings: list[Finding]) -> None:
     in_folder: defaultdict[Path, set[str]] = defaultdict(set)
-    for source in kept:
-        in_folder[Path(source.path).parent].add(source.subject_id)
+    for each in kept:
+        in_folder[each.shown.parent].add(each.source.subject_id)
     for folder, ids in sorted(in_folder.items()):
         if len(ids) > 1:
             findings.append(

@@ -23,3 +23,25 @@ class IngestSettings:
     time_zone: str = "UTC"
     slice_gap_tolerance: float = 0.01
     slice_gap_limit: float = 0.1
+
+
+@frozen
+class UnpackSettings:
+    """What a zip, tar or gz file may grow to before it is taken for a bomb and refused.
+
+    Parameters
+    ----------
+    max_gb
+        Unpacked size of one container. [1e9 byte]
+    max_ratio
+        Unpacked over packed size. [1] Real images reach 2 to 10, label maps of a few organs 200; deflate ends at 1032.
+    ratio_counts_from_mb
+        Unpacked size below which any ratio is harmless. [1e6 byte]
+    max_members
+        Number of files in one container.
+    """
+
+    max_gb: float = 200.0
+    max_ratio: float = 300.0
+    ratio_counts_from_mb: float = 500.0
+    max_members: int = 1_000_000

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 
 from lutra.core.finding import Finding
 from lutra.core.frozen import FrozenMap, frozen_map
@@ -15,7 +17,7 @@ from lutra.core.grid import Grid
 from lutra.core.study import Camera, EnergyWindow, Role, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.ingest import IngestSettings, read_header, read_volumes, scan
+from lutra.ingest import IngestSettings, UnpackSettings, read_header, read_volumes, scan_unpacked
 from lutra.pipeline.contents import contents
 from lutra.quantify import (
     QuantifySettings,
@@ -93,7 +95,7 @@ class SeriesInspection:
 def inspect(
     paths: Iterable[Path], ingest: IngestSettings | None = None, quantification: QuantifySettings | None = None
 ) -> tuple[tuple[SeriesInspection, ...], tuple[Finding, ...]]:
-    """Inspect every series in files and folders.
+    """Inspect every series in files, folders and containers.
 
     Returns
     -------
@@ -101,13 +103,26 @@ def inspect(
         The series, and the Findings that belong to no series.
     """
     ingest, quantification = ingest or IngestSettings(), quantification or QuantifySettings()
-    intake = scan(paths)
-    files = sorted(intake.files, key=lambda f: (f.series_uid, f.path))
     series = []
-    for uid, group in groupby(files, key=lambda f: f.series_uid):
-        members = tuple(group)
-        series.append(_inspect(uid, members[0].modality, tuple(Path(f.path) for f in members), ingest, quantification))
+    with TemporaryDirectory(prefix="lutra-inspect-") as folder:
+        intake = scan_unpacked(paths, Path(folder), UnpackSettings())
+        files = sorted(intake.files, key=lambda f: (f.series_uid, f.path))
+        for uid, group in groupby(files, key=lambda f: f.series_uid):
+            members = tuple(group)
+            places = tuple(Path(f.path) for f in members)
+            one = _inspect(uid, members[0].modality, places, ingest, quantification)
+            series.append(evolve(one, findings=tuple(_as_the_user_knows_it(f, intake.names) for f in one.findings)))
     return tuple(series), intake.findings
+
+
+def _as_the_user_knows_it(finding: Finding, names: Mapping[str, str]) -> Finding:
+    """Name the member of a container, not the file it was unpacked to: that is gone when this is read."""
+    if not names:
+        return finding
+    folder = str(Path(next(iter(names))).parent)
+    file = re.compile(rf"(?:{re.escape(folder)}/)?(?<![\d.])(\d{{7}})(?![\d.])")
+    text = file.sub(lambda found: names.get(f"{folder}/{found[1]}", found[0]), finding.text)
+    return evolve(finding, text=text.replace(folder, str(Path(next(iter(names.values()))).parent)))
 
 
 def _inspect(

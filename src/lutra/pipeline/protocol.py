@@ -20,7 +20,7 @@ from lutra.core.digest import digest
 from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap
 from lutra.dose.settings import DoseSettings
-from lutra.ingest.settings import IngestSettings
+from lutra.ingest.settings import IngestSettings, UnpackSettings
 from lutra.kinetics.settings import KineticsSettings
 from lutra.quantify.settings import QuantifySettings
 from lutra.response.settings import ResponseSettings
@@ -57,6 +57,7 @@ class Protocol:
     """All settings of a study, each stage's its own."""
 
     study: StudySettings
+    unpack: UnpackSettings = field(factory=UnpackSettings)
     ingest: IngestSettings = field(factory=IngestSettings)
     quantify: QuantifySettings = field(factory=QuantifySettings)
     segment: SegmentSettings = field(factory=SegmentSettings)

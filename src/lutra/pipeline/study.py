@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from attrs import evolve, frozen
@@ -19,7 +21,7 @@ from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.core.receipt import Receipt, StepKey
 from lutra.core.source import SourceFile
-from lutra.ingest import scan
+from lutra.ingest import Intake, same_but_for_the_head, scan_unpacked, shelf_path, shelved
 from lutra.pipeline.calibrations import FOLDER, read_calibrations
 from lutra.pipeline.code import code_digest
 from lutra.pipeline.conductor import Conductor, user
@@ -30,6 +32,7 @@ from lutra.pipeline.study_run import run_subject
 from lutra.store import ArtifactStore, Ledger
 
 INTAKE_STEP = "ingest.intake"
+DAY_S = 86400.0
 
 
 @frozen
@@ -99,7 +102,7 @@ class StudyFolder:
     def add(
         self, paths: Sequence[Path], *, copy: bool = False, progress: Callable[[int, int], None] | None = None
     ) -> tuple[int, tuple[Finding, ...]]:
-        """Add DICOM files or folders by reference, or as copies under `dicom/`.
+        """Add DICOM files or folders by reference, or as copies under `dicom/`; members of containers always as copies.
 
         Returns
         -------
@@ -114,11 +117,12 @@ class StudyFolder:
         for path in paths:
             if not path.exists():
                 raise UsageError("no such file or folder", where=str(path), do="check the path")
-        intake = scan([path.resolve() for path in paths], progress)
-        conflicts, conflicting = self._conflicts_with_known(intake.files)
-        files = [file for file in intake.files if file.sop_instance_uid not in conflicting]
-        if copy:
-            files = [self._copied(file) for file in files]
+        self._sweep()
+        with TemporaryDirectory(prefix=".unpack-", dir=self.root / "dicom") as folder:
+            intake = scan_unpacked([path.resolve() for path in paths], Path(folder), self.protocol.unpack, progress)
+            conflicts, conflicting = self._conflicts_with_known(intake)
+            files = [file for file in intake.files if file.sop_instance_uid not in conflicting]
+            files = [self._copied(file) if copy or Path(file.path).parent == Path(folder) else file for file in files]
         new = self.ledger.add_sources(files)
         findings = (*intake.findings, *conflicts)
         key = StepKey(
@@ -131,8 +135,20 @@ class StudyFolder:
         self.log("study add", {"paths": [str(path) for path in paths], "new_instances": new})
         return new, findings
 
+    def adopt(self) -> tuple[int, tuple[Finding, ...]]:
+        """Add what lies in `dicom/` and is not in the ledger: a command that fetched or received it was killed."""
+        known = {source.path for source in self.ledger.sources()}
+        strays = [path for path in shelved(self.root / "dicom") if str(path) not in known]
+        return self.add(strays) if strays else (0, ())
+
+    def _sweep(self) -> None:
+        """Remove what a killed command left half done; one that is at work has younger files."""
+        for left in (*(self.root / "dicom").glob(".unpack-*"), *(self.root / "dicom").glob("??/*.part")):
+            if time.time() - left.stat().st_mtime > DAY_S:
+                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+
     def _copied(self, file: SourceFile) -> SourceFile:
-        target = self.root / "dicom" / file.sha256[:2] / f"{file.sha256[2:]}.dcm"
+        target = shelf_path(self.root / "dicom", file.sha256)
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.exists():
             partial = target.with_suffix(".part")
@@ -141,24 +157,34 @@ class StudyFolder:
         stat = target.stat()
         return evolve(file, path=str(target), size=stat.st_size, mtime_ns=stat.st_mtime_ns)
 
-    def _conflicts_with_known(self, files: Iterable[SourceFile]) -> tuple[list[Finding], set[str]]:
+    def _conflicts_with_known(self, intake: Intake) -> tuple[list[Finding], set[str]]:
         """Files that carry the identity of a known instance and other content: the one added first stays in use."""
         known = {source.sop_instance_uid: source for source in self.ledger.sources()}
-        conflicts = [
-            (known[file.sop_instance_uid], file)
-            for file in files
-            if file.sop_instance_uid in known and known[file.sop_instance_uid].sha256 != file.sha256
-        ]
-        findings = [
-            Finding(
-                Severity.ERROR,
-                "ingest.instance-conflict",
-                f"{new.path} has the SOP Instance UID (0008,0018) of {old.path} as it was added, and other content; it is left "
-                "out. To do: find out which is right; a corrected image needs a UID of its own",
-            )
-            for old, new in conflicts
-        ]
-        return findings, {new.sop_instance_uid for _, new in conflicts}
+        findings, left_out = [], set()
+        for new in intake.files:
+            old = known.get(new.sop_instance_uid)
+            if old is None or old.sha256 == new.sha256:
+                continue
+            left_out.add(new.sop_instance_uid)
+            name = intake.names.get(new.path, new.path)
+            if same_but_for_the_head(Path(old.path), Path(new.path)):
+                findings.append(
+                    Finding(
+                        Severity.INFO,
+                        "ingest.duplicate",
+                        f"{name} holds the same data set as {old.path}, which stays in use",
+                    )
+                )
+            else:
+                findings.append(
+                    Finding(
+                        Severity.ERROR,
+                        "ingest.instance-conflict",
+                        f"{name} has the SOP Instance UID (0008,0018) of {old.path} as it was added, and other content; it is "
+                        "left out. To do: find out which is right; a corrected image needs a UID of its own",
+                    )
+                )
+        return findings, left_out
 
     # ---- check ----
     def check(self, *, artifacts: bool = False) -> tuple[Finding, ...]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import frozen
-from sqlalchemy import Engine, RowMapping, create_engine, delete, event, func, insert, select, text
+from sqlalchemy import Engine, ExceptionContext, RowMapping, create_engine, delete, event, func, insert, select, text
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from lutra.core.digest import canonical
@@ -214,5 +215,11 @@ def _open(path: Path) -> Engine:
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
         connection.execute("PRAGMA busy_timeout=30000")
+
+    @event.listens_for(engine, "handle_error")
+    def _explain(context: ExceptionContext) -> None:
+        if isinstance(context.original_exception, sqlite3.OperationalError):
+            do = "make room, let other commands end, or mend the permissions; then run this again"
+            raise StoreError(str(context.original_exception), where=str(path), do=do) from context.original_exception
 
     return engine

@@ -96,6 +96,18 @@ def test_files_that_are_not_dicom(tmp_path: Path) -> None:
     assert len(intake.files) == SHAPE[2]
 
 
+def test_objects_of_a_makers_own_class_do_not_spoil_a_series(tmp_path: Path) -> None:
+    """Philips files such notes under the series of the images."""
+    paths = write_pet(tmp_path)
+    note = pydicom.dcmread(paths[0])
+    note.SOPClassUID, note.SOPInstanceUID = "1.3.46.670589.11.0.0.12.2", "1.2.3.4"
+    note.save_as(tmp_path / "pet" / "XX_0001")
+    intake = scan([tmp_path])
+    assert [(f.severity, f.code) for f in intake.findings] == [(Severity.INFO, "ingest.private-object")]
+    assert "XX_0001" in intake.findings[0].text
+    assert read_header([Path(f.path) for f in intake.files], IngestSettings()).value is not None
+
+
 def test_truncated_header_and_truncated_pixels(tmp_path: Path) -> None:
     paths = write_pet(tmp_path)
     whole = paths[3].read_bytes()

@@ -10,6 +10,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from datetime import datetime
 from functools import cache
 from typing import Any, get_args, get_origin
@@ -34,6 +35,10 @@ def core_types() -> dict[str, type]:
     return {c.__name__: c for c in classes}
 
 
+_load_array: ContextVar[LoadArray] = ContextVar("load_array")
+"""Reader of the arrays of the value being decoded. The converter is built once: cattrs compiles code for every type it meets."""
+
+
 class Codec:
     """Reads values back from their canonical form.
 
@@ -45,6 +50,7 @@ class Codec:
 
     def __init__(self, extra_types: Iterable[type] = ()) -> None:
         self._types = core_types() | {t.__name__: t for t in extra_types}
+        self._converter = _converter()
 
     def decode(self, plain: Any, load_array: LoadArray) -> Any:
         """Rebuild a value, or a tuple of values.
@@ -54,11 +60,15 @@ class Codec:
         StoreError
             If the stored type is not known to this version.
         """
-        return self._decode(plain, self._converter(load_array))
+        token = _load_array.set(load_array)
+        try:
+            return self._decode(plain)
+        finally:
+            _load_array.reset(token)
 
-    def _decode(self, plain: Any, converter: cattrs.Converter) -> Any:
+    def _decode(self, plain: Any) -> Any:
         if isinstance(plain, list):
-            return tuple(self._decode(item, converter) for item in plain)
+            return tuple(self._decode(item) for item in plain)
         if not isinstance(plain, dict):
             return plain
         name = plain.get(TYPE_KEY)
@@ -67,22 +77,22 @@ class Codec:
                 f"stored value of type {name!r} is not known to this version",
                 do="open the study with the version that wrote it",
             )
-        return converter.structure(plain, self._types[name])
+        return self._converter.structure(plain, self._types[name])
 
-    @staticmethod
-    def _converter(load_array: LoadArray) -> cattrs.Converter:
-        converter = cattrs.Converter()
-        converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
-        converter.register_structure_hook_func(
-            lambda hint: _origin(hint) is np.ndarray, lambda plain, _: load_array(plain[ARRAY_KEY])
-        )
 
-        def frozen_map(plain: dict[str, Any], hint: Any) -> FrozenMap[str, Any]:
-            value_type = get_args(hint)[1]
-            return FrozenMap({key: converter.structure(item, value_type) for key, item in plain.items()})
+def _converter() -> cattrs.Converter:
+    converter = cattrs.Converter()
+    converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+    converter.register_structure_hook_func(
+        lambda hint: _origin(hint) is np.ndarray, lambda plain, _: _load_array.get()(plain[ARRAY_KEY])
+    )
 
-        converter.register_structure_hook_func(lambda hint: _origin(hint) is FrozenMap, frozen_map)
-        return converter
+    def frozen_map(plain: dict[str, Any], hint: Any) -> FrozenMap[str, Any]:
+        value_type = get_args(hint)[1]
+        return FrozenMap({key: converter.structure(item, value_type) for key, item in plain.items()})
+
+    converter.register_structure_hook_func(lambda hint: _origin(hint) is FrozenMap, frozen_map)
+    return converter
 
 
 def _origin(hint: Any) -> Any:

@@ -124,6 +124,8 @@ def test_features_stand_in_the_tables_and_not_on_the_page(study: StudyFolder) ->
     (page,) = (study.root / "report" / "subjects").glob("*.html")
     text = page.read_text(encoding="utf-8")
     assert "SUVpeak" in text
+    assert "SULpeak" in text
+    assert "SULpeak, James" not in text.split("<script")[0]
     assert "Sphericity" not in text
     assert "Metabolic tumour volume" not in text.split("<script")[0]
 

@@ -156,7 +156,7 @@ def _observe(
 
 
 def _known_of(image: Image) -> dict[str, Made]:
-    """What else this image needs to be measured: the calibration of a SPECT, the body of a PET."""
+    """Gather what else this image needs to be measured: the calibration of a SPECT, the body of a PET."""
     known = {"calibration": image.calibration} if image.calibration else {}
     return known | ({"header": image.header_step} if image.role in PET else {})
 

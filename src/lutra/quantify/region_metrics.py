@@ -191,5 +191,3 @@ def _activity(
         "concentration": concentration.with_sources({**shared, volume_source: of_concentration}),
         "activity": activity.with_sources({**shared, volume_source: of_activity}),
     }
-
-

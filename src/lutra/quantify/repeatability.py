@@ -28,8 +28,13 @@ from lutra.reference.repeatability import (
     tissue_in_name,
 )
 
-FOLLOWED = {Role.FDG_PET: ("suv_max",), Role.SSTR_PET: ("suv_max",), Role.ADC: ("adc_median", "adc_mean")}
-"""Values whose change from baseline the study explores, by role."""
+FOLLOWED = {
+    Role.FDG_PET: ("suv_max",),
+    Role.SSTR_PET: ("suv_max",),
+    Role.ADC: ("adc_median", "adc_mean"),
+    Role.DWI: ("adc_median", "adc_mean"),
+}
+"""Values whose change from baseline the study explores, by role. A scanner's ADC map and an ADC fitted here are not compared."""
 
 
 def classify_change(

@@ -127,6 +127,11 @@ class Region:
         return float(self.fraction.sum(dtype=np.float64)) * self.grid.voxel_volume_ml
 
     @property
+    def delineation(self) -> str:
+        """How it came about and from what, in one line: what a volume or a mean in it is worth nothing without."""
+        return f"{self.origin.value}: {self.source}"
+
+    @property
     def centroid_lps_mm(self) -> npt.NDArray[np.float64]:
         """Centre of gravity. [mm] (3,)"""
         weights = self.fraction.astype(np.float64)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
 from lutra.core.frozen import float64
+from lutra.core.units import Unit
 
 
 @frozen(eq=False)
@@ -56,3 +59,49 @@ class ResponseAssessment:
     category: str
     rule: str
     reader: str
+
+
+class ChangeVerdict(StrEnum):
+    """Whether a value changed by more than it varies of itself."""
+
+    INCREASE = "increase"
+    DECREASE = "decrease"
+    WITHIN_NOISE = "within noise"
+    NOT_KNOWN = "not known"
+
+
+@frozen
+class RealChange:
+    """A value of one lesion before and after, against the limits of repeatability.
+
+    Parameters
+    ----------
+    quantity
+        Role of the image and name of the value: `fdg-pet.suv_max`.
+    tissue
+        Where the lesion lies; None if that is not known.
+    before, after
+        The values. [unit]
+    reason
+        What the verdict rests on, or why there is none.
+    change
+        Relative change; None if there is none. [1]
+    lower, upper
+        Relative changes between which nothing is known to have changed; None if no limits are known. [1]
+    confirmed
+        Whether the limits were read in their source, or measured by the site.
+    """
+
+    quantity: str
+    tissue: str | None
+    unit: Unit = field(converter=Unit)
+    before: float
+    after: float
+    verdict: ChangeVerdict = field(converter=ChangeVerdict)
+    reason: str
+    change: float | None = None
+    lower: float | None = None
+    upper: float | None = None
+    confirmed: bool = False
+    series_before: str = ""
+    series_after: str = ""

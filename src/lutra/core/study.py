@@ -176,6 +176,8 @@ class SeriesHeader:
         (0054,1006) SUV Type, of images stored as SUV; None if absent, which the standard reads as body weight.
     slice_frame_reference_s, slice_frame_duration_s
         (0054,1300) and (0018,1242) of each slice, in slice order; empty where a slice does not say. [s]
+    reconstruction
+        How the image was made, as the scanner names it: (0054,1103) and (0018,1210); empty if the file does not say.
     """
 
     series_uid: str
@@ -216,6 +218,7 @@ class SeriesHeader:
     suv_type: str | None = None
     slice_frame_reference_s: tuple[float, ...] = ()
     slice_frame_duration_s: tuple[float, ...] = ()
+    reconstruction: str = ""
 
 
 @frozen

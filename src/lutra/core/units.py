@@ -25,6 +25,10 @@ class Unit(StrEnum):
     S = "s"
     SUV_BW = "g/mL{SUVbw}"
     SUV_BW_ML = "mL{SUVbw}"
+    SUV_LBM = "g/mL{SUVlbm}"
+    """By lean body mass of Janmahasatian."""
+    SUV_LBM_JAMES = "g/mL{SUVlbm(James128)}"
+    SUV_BSA = "cm2/mL{SUVbsa}"
     STORED = "{stored}"
     """Numbers as the file holds them, after its rescale; nothing is known of their unit."""
 

@@ -107,6 +107,9 @@ def pet_facts(header: SeriesHeader, frames: Sequence[Frame], zone: str, findings
             }
         ),
         "suv_type": _suv_type([text(h, "SUVType").upper() for _, h in files]),
+        "reconstruction": "; ".join(
+            str(v) for tag in ("ReconstructionMethod", "ConvolutionKernel") for v in many(first, tag)
+        ),
     }
 
 

@@ -30,6 +30,7 @@ class ObservationRecord:
     region_name: str
     measurements: Made
     diameters: Made | None
+    features: Made | None = None
 
 
 @frozen
@@ -59,6 +60,7 @@ class LesionRecord:
     observations: tuple[ObservationRecord, ...]
     cycles: tuple[CycleRecord, ...]
     responses: Made | None
+    changes: tuple[Made, ...] = ()
 
 
 @frozen

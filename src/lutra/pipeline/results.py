@@ -14,13 +14,17 @@ from lutra.core.curve import TacFit
 from lutra.core.dose import DoseResult
 from lutra.core.estimate import Estimate, Unit
 from lutra.core.frozen import FrozenMap
-from lutra.core.response import DiameterPair, ResponseAssessment
+from lutra.core.measurement import Features
+from lutra.core.response import DiameterPair, RealChange, ResponseAssessment
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.store.ledger import ResultRow
 
 READER = "reader"
 """Uncertainty source of a diameter: how differently people would draw it. Not evaluated for one reader."""
+REPEATABILITY = "repeatability"
+"""Uncertainty source of a change between two images; the verdict beside the change weighs it."""
+FEATURES = "ibsi-features"
 
 
 @frozen
@@ -45,6 +49,10 @@ def result_rows(conductor: Conductor, record: SubjectRecord) -> Iterator[ResultR
             result.made.receipt,
             show(result.estimate),
         )
+    for lesion in record.lesions:
+        for observation in lesion.observations:
+            if observation.features:
+                yield _features_row(conductor, record.subject.subject_id, lesion.lesion_id, observation)
 
 
 def results(conductor: Conductor, record: SubjectRecord) -> Iterator[Result]:
@@ -78,6 +86,29 @@ def lesion_results(conductor: Conductor, subject: str, lesion: LesionRecord) -> 
         for n, assessment in enumerate(assessments, start=1):
             change = Estimate(assessment.change_from_baseline, Unit.ONE, FrozenMap({READER: None}))
             yield Result(f"{base}/follow-up-{n}/diameter-change", subject, "diameter-change", change, lesion.responses)
+    yield from change_results(conductor, subject, lesion)
+
+
+def change_results(conductor: Conductor, subject: str, lesion: LesionRecord) -> Iterator[Result]:
+    """Compare one lesion with its first image of a kind, where that can be given as a number."""
+    labels = {o.series_uid: o.label for o in lesion.observations}
+    for made in lesion.changes:
+        changes: tuple[RealChange, ...] = conductor.value(made) if made else ()
+        for change in changes:
+            if change.change is not None:
+                path = change_path(subject, lesion.lesion_id, labels[change.series_after], change.quantity)
+                estimate = Estimate(change.change, Unit.ONE, FrozenMap({REPEATABILITY: None}))
+                yield Result(path, subject, path.rpartition("/")[2], estimate, made)
+
+
+def change_path(subject: str, lesion_id: str, label: str, quantity: str) -> str:
+    """Address of the change of a quantity up to one image."""
+    return f"{subject}/{lesion_id}/{slug(label)}/{quantity.replace('_', '-')}-change"
+
+
+def features_path(subject: str, lesion_id: str, label: str) -> str:
+    """Address of all standardised features of a lesion in one image; each of them would flood the list."""
+    return f"{subject}/{lesion_id}/{slug(label)}/{FEATURES}"
 
 
 def observation_results(
@@ -130,3 +161,12 @@ def _measurements(conductor: Conductor, subject: str, base: str, made: Made) -> 
     for name, estimate in conductor.value(made).values.items():
         quantity = name.replace("_", "-")
         yield Result(f"{base}/{quantity}", subject, quantity, estimate, made)
+
+
+def _features_row(conductor: Conductor, subject: str, lesion_id: str, observation: ObservationRecord) -> ResultRow:
+    assert observation.features is not None  # noqa: S101  (the caller's condition)
+    made, features = observation.features, conductor.value(observation.features)
+    assert isinstance(features, Features)  # noqa: S101
+    shown = f"{len(features.values)} features, in tables/features.csv of the report"
+    path = features_path(subject, lesion_id, observation.label)
+    return ResultRow(path, subject, FEATURES, made.output or "", made.receipt, shown)

@@ -15,13 +15,15 @@ from lutra.core.region import Region, RegionKind
 from lutra.core.source import SourceFile
 from lutra.core.study import Role, Subject, Timepoint
 from lutra.pipeline import plugins, wiring
+from lutra.pipeline.changes import changes_from_baseline
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.images import Image, make_image, with_label
 from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import CycleRecord, DoseRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.pipeline.regions import MODALITIES, Seen, make_regions
 from lutra.pipeline.timeline import subject_timeline
-from lutra.quantify import measure
+from lutra.quantify import measure_features
+from lutra.quantify.comparable import PET
 from lutra.response import measure_diameters
 from lutra.store.ledger import LesionList
 from lutra.track import Candidate, identify
@@ -87,6 +89,7 @@ def run_subject(
             observations[lesion.lesion_id],
             _cycles(conductor, protocol, lesion, observations[lesion.lesion_id], where, subject),
             _responses(conductor, protocol, lesion, observations[lesion.lesion_id], images),
+            changes_from_baseline(conductor, protocol, lesion, observations[lesion.lesion_id], images),
         )
         for lesion in lesions
     )
@@ -135,17 +138,27 @@ def _observe(
     conductor: Conductor, protocol: Protocol, seen: Seen, region_id: str, timepoints: dict[str, Timepoint]
 ) -> ObservationRecord:
     uid = seen.image.header.series_uid
-    extra = {"calibration": seen.image.calibration} if seen.image.calibration else {}
+    what = {"volume": seen.image.volume, "region": seen.step, "region_id": region_id, "series_uid": uid}
     measurements = conductor.step(
         "quantify.region",
-        measure,
-        {"volume": seen.image.volume, "region": seen.step, "region_id": region_id, "series_uid": uid, **extra},
+        wiring.measure_region,
+        what | {"role": seen.image.role} | _known_of(seen.image),
         settings=protocol.quantify,
+        code="lutra.quantify",
     )
-    diameters = None
+    diameters = features = None
     if seen.region.kind is RegionKind.LESION:
         diameters = conductor.step("response.diameters", measure_diameters, {"region": seen.step})
-    return ObservationRecord(uid, timepoints[uid].label, seen.step.reference, seen.region.name, measurements, diameters)
+        features = conductor.step("quantify.features", measure_features, what)
+    return ObservationRecord(
+        uid, timepoints[uid].label, seen.step.reference, seen.region.name, measurements, diameters, features
+    )
+
+
+def _known_of(image: Image) -> dict[str, Made]:
+    """Gather what else this image needs to be measured: the calibration of a SPECT, the body of a PET."""
+    known = {"calibration": image.calibration} if image.calibration else {}
+    return known | ({"header": image.header_step} if image.role in PET else {})
 
 
 # ---- 6 kinetics, 7 dose ----

@@ -9,8 +9,9 @@ from attrs import frozen
 from lutra.core.curve import TacFit
 from lutra.core.dose import DoseResult
 from lutra.core.estimate import Estimate, Unit
+from lutra.core.measurement import Features, Measurements
 from lutra.core.region import Region
-from lutra.core.response import ResponseAssessment
+from lutra.core.response import RealChange, ResponseAssessment
 from lutra.core.study import Role, SeriesHeader, Timepoint
 from lutra.core.units import HOUR_S
 from lutra.core.volume import Volume
@@ -18,11 +19,22 @@ from lutra.imaging.render import Scale, crop_png, outline_in_crop
 from lutra.pipeline import why
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
-from lutra.pipeline.results import Result, cycle_results, observation_results, series_results, slug
+from lutra.pipeline.results import (
+    Result,
+    change_path,
+    cycle_results,
+    features_path,
+    observation_results,
+    series_results,
+    slug,
+)
+from lutra.reference.ibsi import features as ibsi_features
 from lutra.report.model import (
+    ChangeView,
     CurveView,
     CycleView,
     DoseView,
+    FeatureView,
     LesionView,
     Number,
     ObservationView,
@@ -58,6 +70,9 @@ SHOWN = {
     Unit.S: _Shown("h", 1 / HOUR_S),
     Unit.SUV_BW: _Shown(""),
     Unit.SUV_BW_ML: _Shown("mL"),
+    Unit.SUV_LBM: _Shown(""),
+    Unit.SUV_LBM_JAMES: _Shown(""),
+    Unit.SUV_BSA: _Shown("cm²/mL"),
     Unit.HU: _Shown("HU"),
     Unit.ONE: _Shown("%", 100.0),
 }
@@ -69,7 +84,19 @@ WORDS = {
     "suv-max": "SUVmax",
     "suv-mean": "SUVmean",
     "suv-peak": "SUVpeak",
+    "sul-max": "SULmax",
+    "sul-mean": "SULmean",
+    "sul-peak": "SULpeak",
+    "sul-james-max": "SULmax, James",
+    "sul-james-mean": "SULmean, James",
+    "sul-james-peak": "SULpeak, James",
+    "suv-bsa-max": "SUVmax by body surface",
+    "suv-bsa-mean": "SUVmean by body surface",
+    "suv-bsa-peak": "SUVpeak by body surface",
+    "mtv": "Metabolic tumour volume",
     "tlg": "Total lesion uptake",
+    "sstr-tv": "SSTR tumour volume",
+    "tl-sstr": "Total lesion SSTR uptake",
     "adc-mean": "ADC mean",
     "adc-median": "ADC median",
     "adc-p10": "ADC 10th percentile",
@@ -180,6 +207,7 @@ class Gatherer:
             curves=tuple(self._curve(lesion, c) for c in lesion.cycles if c.fit),
             doses=tuple(d for c in lesion.cycles for d in self._doses(lesion, c)),
             responses=self._responses(lesion),
+            changes=self._changes(lesion),
         )
 
     def _observation(self, lesion: LesionRecord, observation: ObservationRecord) -> ObservationView:
@@ -193,6 +221,48 @@ class Gatherer:
             crop_png=crop,
             outlines=outlines,
             window_text=window,
+            features=self._features(lesion, observation),
+            delineation=self._delineation(observation),
+        )
+
+    def _delineation(self, observation: ObservationRecord) -> str:
+        if not observation.measurements:
+            return ""
+        measurements: Measurements = self._conductor.value(observation.measurements)
+        return measurements.delineation
+
+    def _features(self, lesion: LesionRecord, observation: ObservationRecord) -> tuple[FeatureView, ...]:
+        if not observation.features:
+            return ()
+        found: Features = self._conductor.value(observation.features)
+        key = features_path(self._subject, lesion.lesion_id, observation.label)
+        known = ibsi_features()
+        return tuple(
+            FeatureView(tag, known[tag].code, known[tag].name, value, known[tag].unit_in(found.unit), key)
+            for tag, value in found.values.items()
+        )
+
+    def _changes(self, lesion: LesionRecord) -> tuple[ChangeView, ...]:
+        found: list[RealChange] = [c for made in lesion.changes if made for c in self._conductor.value(made)]
+        return tuple(self._change(lesion, change) for change in found)
+
+    def _change(self, lesion: LesionRecord, change: RealChange) -> ChangeView:
+        shown = SHOWN.get(change.unit, _Shown(change.unit.value))
+        before, after = (self._timepoints[uid].label for uid in (change.series_before, change.series_after))
+        return ChangeView(
+            quantity=change.quantity,
+            baseline_label=before,
+            label=after,
+            before=change.before * shown.factor,
+            after=change.after * shown.factor,
+            unit=shown.symbol,
+            change=change.change,
+            lower=change.lower,
+            upper=change.upper,
+            verdict=change.verdict.value,
+            reason=change.reason,
+            confirmed=change.confirmed,
+            key="" if change.change is None else change_path(self._subject, lesion.lesion_id, after, change.quantity),
         )
 
     def _crop(

@@ -6,14 +6,17 @@ from collections.abc import Sequence
 
 from attrs import evolve
 
+from lutra.core.calibration import Calibration
 from lutra.core.curve import TacFit, TimeActivityCurve
 from lutra.core.dose import DoseResult
 from lutra.core.errors import InputError
 from lutra.core.estimate import Estimate
 from lutra.core.finding import Finding, Outcome, Severity
+from lutra.core.frozen import FrozenMap
 from lutra.core.measurement import Measurements
 from lutra.core.region import Region
 from lutra.core.response import DiameterPair, ResponseAssessment
+from lutra.core.study import Role, SeriesHeader
 from lutra.core.volume import Volume
 from lutra.dose.compare import compare_engines
 from lutra.dose.mass import mass_from_ct, mass_from_volume
@@ -21,6 +24,25 @@ from lutra.dose.settings import DoseSettings
 from lutra.kinetics.fit import fit_first
 from lutra.kinetics.settings import KineticsSettings
 from lutra.ports import DoseEngine, KineticsModel, ResponseCriterion, Settings
+from lutra.quantify import QuantifySettings, measure, suv_scales
+
+
+def measure_region(
+    volume: Volume,
+    region: Region,
+    region_id: str,
+    series_uid: str,
+    role: Role,
+    settings: QuantifySettings,
+    calibration: Calibration | None = None,
+    header: SeriesHeader | None = None,
+) -> Outcome[Measurements]:
+    """Measure a region in an image; of a PET, whose header is given, by every body measure it allows."""
+    scales = Outcome(FrozenMap()) if header is None else suv_scales(header)
+    outcome = measure(
+        volume, region, region_id, series_uid, settings, calibration, scales=scales.value or FrozenMap(), role=role
+    )
+    return evolve(outcome, findings=(*scales.findings, *outcome.findings))
 
 
 def activity_curve(

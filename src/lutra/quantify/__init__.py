@@ -2,8 +2,9 @@
 
 `roles` says what an image is for, `decay_reference` which instant it is stated for, `camera` which calibration applies; `suv`,
 `activity`, `adc` and `ct` convert, `dwi` fits diffusion (`shells`, `adc_fit`, `rician`, `ivim`), `body` gives what SUV is
-normalised to, `region_metrics` measures, `recovery` corrects, `scatter` says how much there was. The rules for SUV are one table,
-`suv_cases`. What cannot be determined is refused by name.
+normalised to, `region_metrics` measures, `recovery` corrects, `scatter` says how much there was, `features` gives what the IBSI
+standardised, `repeatability` tells change from noise. The rules for SUV are one table, `suv_cases`. What cannot be determined is
+refused by name.
 """
 
 from lutra.quantify.activity import to_activity
@@ -13,22 +14,28 @@ from lutra.quantify.camera import choose_calibration, choose_window
 from lutra.quantify.ct import to_hu
 from lutra.quantify.decay_reference import DecayReference, decay_reference
 from lutra.quantify.dwi import fit_diffusion, primary_map
+from lutra.quantify.features import measure_features
 from lutra.quantify.image import quantify, summarise, summarise_maps
 from lutra.quantify.region_metrics import measure
+from lutra.quantify.repeatability import FOLLOWED, change_from_baseline, classify_change
 from lutra.quantify.roles import role_of
 from lutra.quantify.scatter import scatter_share
 from lutra.quantify.settings import QuantifySettings
 from lutra.quantify.suv import SuvFactor, suv_bw_factor, to_suv
 
 __all__ = [
+    "FOLLOWED",
     "DecayReference",
     "QuantifySettings",
     "SuvFactor",
+    "change_from_baseline",
     "choose_calibration",
     "choose_window",
+    "classify_change",
     "decay_reference",
     "fit_diffusion",
     "measure",
+    "measure_features",
     "primary_map",
     "quantify",
     "role_of",

@@ -6,9 +6,9 @@ lesion. What the site has not given is None.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
-import numpy.typing as npt
-from scipy.signal import fftconvolve
 
 from lutra.core.calibration import Calibration
 from lutra.core.estimate import Estimate
@@ -16,18 +16,21 @@ from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.core.measurement import Measurements
 from lutra.core.region import Region
+from lutra.core.study import Role
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.physics.recovery import relative_volume_sd, sphere_diameter_mm
 from lutra.quantify.camera import calibration_sources
+from lutra.quantify.peak import suv_peak
 from lutra.quantify.recovery import activity_volume_sensitivity, recovery_for
 from lutra.quantify.settings import QuantifySettings
+from lutra.quantify.weighted import Floats, counted, independent_samples, weighted_quantile, weighted_sd
 
-PEAK_RADIUS_MM = 6.2035
-"""Radius of a 1.0 mL sphere (SUVpeak, PERCIST)."""
-PEAK_SUPERSAMPLING = 7
-INSIDE = 0.5
-"""A voxel counts for a maximum if at least this share of it is inside."""
+BODY_SIZE = "body size formula"
+"""Uncertainty source of an SUV by lean body mass or body surface: how far the formula is from this body."""
+SCALED = {"sul": Unit.SUV_LBM, "sul_james": Unit.SUV_LBM_JAMES, "suv_bsa": Unit.SUV_BSA}
+"""Variants of the SUV, by the name their values begin with."""
+ADC_SHARES = (("adc_p10", 0.1), ("adc_median", 0.5), ("adc_p90", 0.9))
 
 
 def measure(
@@ -37,8 +40,13 @@ def measure(
     series_uid: str,
     settings: QuantifySettings,
     calibration: Calibration | None = None,
+    scales: Mapping[str, float] = FrozenMap(),
+    role: Role | None = None,
 ) -> Outcome[Measurements]:
     """Measure a region in an image on the same grid.
+
+    Voxels count by their share inside the region; for a maximum, and as centre of the 1 mL sphere of `suv_peak`, those at least
+    half inside. Voxels without a value (NaN) are left out, with a Finding.
 
     Parameters
     ----------
@@ -46,12 +54,18 @@ def measure(
         Lesion id or region name, by which sources of uncertainty are shared between images.
     calibration
         What applies to this therapy SPECT.
+    scales
+        Factors from SUVbw to other SUVs of this patient, by name: `sul` (lean body mass by Janmahasatian), `sul_james`,
+        `suv_bsa`. [1]
+    role
+        What the image is for; an SSTR PET has `sstr_tv` and `tl_sstr` where others have `mtv` and `tlg`.
 
     Returns
     -------
     Outcome
-        `volume` always; `activity`, `concentration` of Bq/mL images; `suv_max`, `suv_mean`, `suv_peak`, `tlg` of SUV images;
-        `adc_mean`, `adc_median`, `adc_p10`, `adc_p90` of ADC maps; `hu_mean`, `hu_sd` of CT.
+        `volume` always; `activity`, `concentration` of Bq/mL images; `suv_max`, `suv_mean`, `suv_peak`, `mtv`, `tlg` of SUV
+        images, and `sul_max` and its like where a scale is given; `adc_mean`, `adc_median`, `adc_p10`, `adc_p90` of ADC maps;
+        `hu_mean`, `hu_sd` of CT. All in the region as it was delineated, which the result names.
 
     Raises
     ------
@@ -61,46 +75,79 @@ def measure(
     region.grid.require_match(volume.grid, f"region {region.name} and image {series_uid}")
     voxels = volume.values[region.box].astype(np.float64)
     weights = region.fraction.astype(np.float64)
+    findings: list[Finding] = []
+    known = np.isfinite(voxels)
+    if not known.all():
+        findings += _left_out(region, series_uid, float(weights[~known].sum() / (weights.sum() or 1)))
+        voxels, weights = np.where(known, voxels, 0.0), np.where(known, weights, 0.0)
     if not weights.sum() > 0:
         text = f"region {region.name} holds no part of any voxel of series {series_uid}"
-        return Outcome(None, (Finding(Severity.UNDETERMINED, "quantify.empty-region", text),))
+        return Outcome(None, (*findings, Finding(Severity.UNDETERMINED, "quantify.empty-region", text)))
     size = _volume(region, region_id, settings)
-    findings: list[Finding] = []
-    noise = FrozenMap({f"noise: {region_id} {series_uid}": None})
+    noise, outline = f"noise: {region_id} {series_uid}", f"volume: {region_id}"
+    unknown = FrozenMap({noise: None, outline: None})
     values = {"volume": size}
     mean = float(np.average(voxels, weights=weights))
     match volume.unit:
         case Unit.BQ_PER_ML:
             values |= _activity(mean, size, region_id, volume, settings, calibration or Calibration(), findings)
         case Unit.SUV_BW:
-            inside = voxels[weights >= min(INSIDE, float(weights.max()))]
-            values["suv_max"] = Estimate(float(inside.max()), Unit.SUV_BW, noise)
-            values["suv_mean"] = Estimate(mean, Unit.SUV_BW, FrozenMap({**noise, f"volume: {region_id}": None}))
-            values["suv_peak"] = Estimate(_suv_peak(volume, region), Unit.SUV_BW, noise)
-            values["tlg"] = values["suv_mean"].scaled(size.value, Unit.SUV_BW_ML)
+            values |= _uptake(volume, region, voxels, weights, noise, outline, settings, scales)
+            total = values["suv_mean"].scaled(size.value, Unit.SUV_BW_ML)
+            values |= {"sstr_tv": size, "tl_sstr": total} if role is Role.SSTR_PET else {"mtv": size, "tlg": total}
         case Unit.MM2_PER_S:
-            unknown = FrozenMap({**noise, f"volume: {region_id}": None})
             values["adc_mean"] = Estimate(mean, Unit.MM2_PER_S, unknown)
-            for name, share in (("adc_p10", 0.1), ("adc_median", 0.5), ("adc_p90", 0.9)):
+            for name, share in ADC_SHARES:
                 values[name] = Estimate(weighted_quantile(voxels, weights, share), Unit.MM2_PER_S, unknown)
         case Unit.HU:
-            spread = float(np.sqrt(np.average((voxels - mean) ** 2, weights=weights)))
-            n = weights.sum() ** 2 / (weights**2).sum()
-            values["hu_mean"] = Estimate(
-                mean, Unit.HU, FrozenMap({f"noise: {region_id} {series_uid}": spread / n**0.5})
-            )
-            values["hu_sd"] = Estimate(spread, Unit.HU, noise)
-    return Outcome(Measurements(series_uid, region_id, FrozenMap(values)), findings)
+            spread = weighted_sd(voxels, weights)
+            of_mean = spread / independent_samples(weights, volume.grid.spacing_mm) ** 0.5
+            values["hu_mean"] = Estimate(mean, Unit.HU, FrozenMap({noise: of_mean}))
+            values["hu_sd"] = Estimate(spread, Unit.HU, FrozenMap({noise: None}))
+    return Outcome(Measurements(series_uid, region_id, FrozenMap(values), region.delineation), findings)
 
 
-def weighted_quantile(values: npt.NDArray[np.float64], weights: npt.NDArray[np.float64], share: float) -> float:
-    """Quantile of voxels that count by their fraction inside the region."""
-    # A voxel outside has no weight, but would still be a point to interpolate from below the first and above the last.
-    values, weights = values[weights > 0], weights[weights > 0]
-    order = np.argsort(values)
-    cumulated = np.cumsum(weights[order])
-    middle = (cumulated - weights[order] / 2) / cumulated[-1]
-    return float(np.interp(share, middle, values[order]))
+def _left_out(region: Region, series_uid: str, share: float) -> list[Finding]:
+    if not share:
+        return []
+    text = (
+        f"region {region.name}: {share:.1%} of it has no value in series {series_uid} and is left out of every number but the "
+        "volume. To do: see why these voxels could not be determined"
+    )
+    return [Finding(Severity.WARNING, "quantify.voxels-without-value", text)]
+
+
+def _uptake(
+    volume: Volume,
+    region: Region,
+    voxels: Floats,
+    weights: Floats,
+    noise: str,
+    outline: str,
+    settings: QuantifySettings,
+    scales: Mapping[str, float],
+) -> dict[str, Estimate]:
+    """SUVmax, SUVmean and SUVpeak, by body weight and by every scale given.
+
+    The spread of the voxels is noise and true differences within the lesion together: the noise of the mean is an upper bound.
+    """
+    inside = voxels[counted(weights)]
+    of_mean = None
+    if settings.pet_fwhm_mm is not None:
+        n = independent_samples(weights, volume.grid.spacing_mm, settings.pet_fwhm_mm)
+        of_mean = weighted_sd(voxels, weights) / n**0.5
+    by_weight = {
+        "max": Estimate(float(inside.max()), Unit.SUV_BW, FrozenMap({noise: None})),
+        "mean": Estimate(
+            float(np.average(voxels, weights=weights)), Unit.SUV_BW, FrozenMap({noise: of_mean, outline: None})
+        ),
+        "peak": Estimate(suv_peak(volume, region), Unit.SUV_BW, FrozenMap({noise: None})),
+    }
+    values = {f"suv_{word}": estimate for word, estimate in by_weight.items()}
+    for name, factor in scales.items():
+        for word, estimate in by_weight.items():
+            values[f"{name}_{word}"] = estimate.scaled(factor, SCALED[name]).with_sources({BODY_SIZE: None})
+    return values
 
 
 def _volume(region: Region, region_id: str, settings: QuantifySettings) -> Estimate:
@@ -144,32 +191,3 @@ def _activity(
         "concentration": concentration.with_sources({**shared, volume_source: of_concentration}),
         "activity": activity.with_sources({**shared, volume_source: of_activity}),
     }
-
-
-def _suv_peak(volume: Volume, region: Region) -> float:
-    """Highest mean in a 1.0 mL sphere whose centre is a voxel of the region."""
-    kernel = _sphere_kernel(volume.grid.spacing_mm)
-    margin = np.array(kernel.shape) // 2
-    start = np.maximum(np.array(region.start_ijk) - margin, 0)
-    stop = np.minimum(np.array(region.start_ijk) + region.fraction.shape + margin, volume.grid.shape)
-    block = volume.values[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))].astype(np.float64)
-    total = fftconvolve(block, kernel, mode="same")
-    share = fftconvolve(np.ones_like(block), kernel, mode="same")  # below 1 where the sphere leaves the image
-    offset = np.array(region.start_ijk) - start
-    inner = tuple(slice(o, o + n) for o, n in zip(offset, region.fraction.shape, strict=True))
-    means = (total / share)[inner]
-    return float(means[region.fraction >= min(INSIDE, float(region.fraction.max()))].max())
-
-
-def _sphere_kernel(spacing_mm: tuple[float, float, float]) -> npt.NDArray[np.float64]:
-    """Share of each voxel around the centre one that lies in the sphere, normalised to sum 1."""
-    half = [int(np.ceil(PEAK_RADIUS_MM / s)) for s in spacing_mm]
-    fine = (np.arange(PEAK_SUPERSAMPLING) + 0.5) / PEAK_SUPERSAMPLING - 0.5
-    axes = [((np.arange(-h, h + 1)[:, None] + fine) * s).ravel() ** 2 for h, s in zip(half, spacing_mm, strict=True)]
-    inside = axes[0][:, None, None] + axes[1][:, None] + axes[2] <= PEAK_RADIUS_MM**2
-    n = PEAK_SUPERSAMPLING
-    kernel: npt.NDArray[np.float64] = inside.reshape(2 * half[0] + 1, n, 2 * half[1] + 1, n, 2 * half[2] + 1, n).mean(
-        axis=(1, 3, 5)
-    )
-    kernel /= kernel.sum()
-    return kernel

@@ -5,10 +5,21 @@ from __future__ import annotations
 from attrs import field, frozen
 from attrs.validators import ge, in_, optional
 
+from lutra.core.frozen import FrozenMap, frozen_map
+from lutra.core.study import Role
+
 
 def _positive(_instance: object, attribute: object, value: float | None) -> None:
     if value is not None and value <= 0:
         raise ValueError(f"{getattr(attribute, 'name', 'setting')} must be positive, not {value}")
+
+
+def _by_role_and_quantity(_instance: object, attribute: object, values: FrozenMap[str, float]) -> None:
+    for name, value in values.items():
+        role, _, quantity = name.partition(".")
+        if role not in set(Role) or not quantity:
+            raise ValueError(f"{name!r} is not a role and a quantity, such as 'sstr-pet.suv_max'")
+        _positive(_instance, attribute, value)
 
 
 @frozen
@@ -43,6 +54,12 @@ class QuantifySettings:
         Noise of one measurement, in signal units; None: estimated from the air around the patient where that can be seen.
     ivim_split_b
         From here on perfusion no longer shows; 200 is usual in the abdomen. [s/mm2]
+    pet_fwhm_mm
+        Reconstructed resolution of the PET, which tells how many independent voxels a mean rests on; without it the noise of an
+        SUVmean is not evaluated. [mm]
+    repeatability_wcv
+        Within-subject coefficient of variation the site measured by scanning patients twice, by role and quantity
+        (`sstr-pet.suv_max`); stands in place of the published value in deciding whether a change is real. [1]
     """
 
     camera_calibration_relative_sd: float | None = field(default=None, validator=optional(_positive))
@@ -57,3 +74,7 @@ class QuantifySettings:
     adc_minimum_b: float = field(default=100.0, validator=ge(0))
     adc_noise_sd: float | None = field(default=None, validator=optional(_positive))
     ivim_split_b: float = field(default=200.0, validator=_positive)
+    pet_fwhm_mm: float | None = field(default=None, validator=optional(_positive))
+    repeatability_wcv: FrozenMap[str, float] = field(
+        factory=FrozenMap, converter=frozen_map, validator=_by_role_and_quantity
+    )

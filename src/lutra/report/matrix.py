@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import evolve, frozen
 
-from lutra.report.model import LesionView, Number, ObservationView, SubjectView
+from lutra.report.model import ChangeView, LesionView, Number, ObservationView, SubjectView
 
 COLUMNS = 5
 """Most pictures side by side; a longer course continues in the next matrix."""
@@ -21,15 +21,24 @@ COURSE = (
     ("ADC", ("adc", "dwi", "other-mr"), "adc-mean"),
 )
 SPECT, SPECT_QUANTITY = "therapy-spect", "activity"
+VERDICTS = {"increase": "real", "decrease": "real", "within noise": "within noise", "not known": "not judged"}
+"""What a picture says of a change that was held against its repeatability."""
 
 
 @frozen
 class Cell:
-    """One place of the matrix: an observation, or the state and words of a hole; neither is an empty place."""
+    """One place of the matrix: an observation, or the state and words of a hole; neither is an empty place.
+
+    Parameters
+    ----------
+    change, verdict
+        Relative change from the first picture of the row, and whether it is real; empty where nobody judged.
+    """
 
     observation: ObservationView | None = None
     number: Number | None = None
     change: float | None = None
+    verdict: str = ""
     hole: tuple[str, str, str] | None = None
 
 
@@ -87,7 +96,7 @@ def _course(subject: SubjectView, lesion: LesionView, zone: ZoneInfo) -> Matrix:
         for head, members in _grouped(own, where).items():
             places |= {(head, n): o for n, o in enumerate(members)}
         cells = tuple(
-            _cell(places[head, n], quantity, own[0])
+            _cell(places[head, n], quantity, own[0], lesion.changes)
             if (head, n) in places
             else (Cell(hole=NOT_OUTLINED if head in imaged else NO_IMAGE) if n == 0 else Cell())
             for head, n in columns
@@ -129,13 +138,20 @@ def _modality(role: str) -> str:
     return next(name for name, several, _ in COURSE if role in several)
 
 
-def _cell(observation: ObservationView, quantity: str, first: ObservationView | None = None) -> Cell:
+def _cell(
+    observation: ObservationView,
+    quantity: str,
+    first: ObservationView | None = None,
+    changes: Sequence[ChangeView] = (),
+) -> Cell:
     number = observation.number(quantity)
     baseline = first.number(quantity) if first is not None and first is not observation else None
     change = None
     if number and baseline and number.estimate and baseline.estimate and baseline.estimate.value > 0:
         change = number.estimate.value / baseline.estimate.value - 1
-    return Cell(observation, number, change)
+    judged = (observation.series_label, f"{observation.role}.{quantity.replace('-', '_')}")
+    verdict = next((VERDICTS[c.verdict] for c in changes if (c.label, c.quantity) == judged), "")
+    return Cell(observation, number, change, verdict)
 
 
 def _note(observations: Sequence[ObservationView], quantity: str) -> str:

@@ -9,6 +9,12 @@ from attrs import frozen
 from lutra.core.estimate import Estimate
 from lutra.core.finding import Finding, Severity
 
+TABLES_ONLY = {
+    *("mtv", "sstr-tv"),
+    *(f"{scale}-{word}" for scale in ("sul-james", "suv-bsa") for word in ("max", "mean", "peak")),
+}
+"""Quantities that stand in the tables and not on a page: the volume by another name, and scales few readers use."""
+
 
 @frozen
 class WhyChainItem:
@@ -62,8 +68,28 @@ class SeriesView:
 
 
 @frozen
+class FeatureView:
+    """A standardised feature: tag, identifier of the IBSI, value and unit; `key` leads to its images."""
+
+    tag: str
+    code: str
+    name: str
+    value: float
+    unit: str
+    key: str
+
+
+@frozen
 class ObservationView:
-    """A lesion in one image: its numbers and a picture with outlines in fractions of its edges."""
+    """A lesion in one image: its numbers and a picture with outlines in fractions of its edges.
+
+    Parameters
+    ----------
+    features
+        For the tables alone.
+    delineation
+        How its region came about and from what.
+    """
 
     series_label: str
     role: str
@@ -72,6 +98,13 @@ class ObservationView:
     crop_png: str | None
     outlines: tuple[tuple[tuple[float, float], ...], ...]
     window_text: str
+    features: tuple[FeatureView, ...] = ()
+    delineation: str = ""
+
+    @property
+    def shown(self) -> tuple[Number, ...]:
+        """Its numbers without those that are for the tables alone."""
+        return tuple(n for n in self.numbers if n.quantity not in TABLES_ONLY)
 
     def number(self, quantity: str) -> Number | None:
         """One of its numbers, by quantity."""
@@ -115,6 +148,25 @@ class ResponseView:
 
 
 @frozen
+class ChangeView:
+    """A value of a lesion against its first image of the kind; limits are relative changes that noise alone explains."""
+
+    quantity: str
+    baseline_label: str
+    label: str
+    before: float
+    after: float
+    unit: str
+    change: float | None
+    lower: float | None
+    upper: float | None
+    verdict: str
+    reason: str
+    confirmed: bool
+    key: str
+
+
+@frozen
 class LesionView:
     """One lesion through all images."""
 
@@ -124,6 +176,7 @@ class LesionView:
     curves: tuple[CurveView, ...]
     doses: tuple[DoseView, ...]
     responses: tuple[ResponseView, ...]
+    changes: tuple[ChangeView, ...] = ()
 
 
 @frozen

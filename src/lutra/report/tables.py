@@ -32,6 +32,7 @@ RESULT_SCHEMA = pa.schema(
         ("not_evaluated", TEXT),
         ("reason", TEXT),
         ("key", TEXT),
+        ("delineation", TEXT),
     ]
 )
 """`sd` and the interval stand only where every source was evaluated (`complete`); `sd_evaluated` is then a lower bound."""
@@ -64,6 +65,41 @@ RESPONSE_SCHEMA = pa.schema(
         ("rule", TEXT),
     ]
 )
+FEATURE_SCHEMA = pa.schema(
+    [
+        ("subject", TEXT),
+        ("lesion", TEXT),
+        ("series", TEXT),
+        ("feature", TEXT),
+        ("ibsi", TEXT),
+        ("name", TEXT),
+        ("value", FLOAT),
+        ("unit", TEXT),
+        ("delineation", TEXT),
+        ("key", TEXT),
+    ]
+)
+"""Features as the IBSI defines and names them, in the unit of the image as it is stored, not as the pages show it."""
+CHANGE_SCHEMA = pa.schema(
+    [
+        ("subject", TEXT),
+        ("lesion", TEXT),
+        ("quantity", TEXT),
+        ("baseline", TEXT),
+        ("series", TEXT),
+        ("before", FLOAT),
+        ("after", FLOAT),
+        ("unit", TEXT),
+        ("change", FLOAT),
+        ("lower_limit", FLOAT),
+        ("upper_limit", FLOAT),
+        ("verdict", TEXT),
+        ("reason", TEXT),
+        ("limits_confirmed", BOOL),
+        ("key", TEXT),
+    ]
+)
+"""`change` and limits are relative; between the limits nothing is known to have changed."""
 DIAMETERS = ("longest-diameter", "short-axis")
 
 
@@ -79,6 +115,8 @@ def write_tables(study: StudyView, folder: Path) -> None:
     _write(folder / "curves", CURVE_SCHEMA, list(_curve_rows(study)))
     _write(folder / "diameters", RESULT_SCHEMA, [r for r in measurements if r["quantity"] in DIAMETERS])
     _write(folder / "responses", RESPONSE_SCHEMA, list(_response_rows(study)))
+    _write(folder / "features", FEATURE_SCHEMA, list(_feature_rows(study)))
+    _write(folder / "changes", CHANGE_SCHEMA, list(_change_rows(study)))
     _write(folder / "findings", FINDING_SCHEMA, list(_finding_rows(study)))
 
 
@@ -92,7 +130,8 @@ def measurement_rows(study: StudyView) -> Iterator[Row]:
         for lesion in subject.lesions:
             for observation in lesion.observations:
                 for number in observation.numbers:
-                    yield _row(who, lesion.lesion_id, observation.series_label, None, number)
+                    row = _row(who, lesion.lesion_id, observation.series_label, None, number)
+                    yield {**row, "delineation": observation.delineation or None}
             for curve in lesion.curves:
                 for number in curve.numbers:
                     yield _row(who, lesion.lesion_id, None, curve.cycle, number)
@@ -156,6 +195,48 @@ def _response_rows(study: StudyView) -> Iterator[Row]:
                     "change": r.change,
                     "category": r.category,
                     "rule": r.rule,
+                }
+
+
+def _feature_rows(study: StudyView) -> Iterator[Row]:
+    for subject in study.subjects:
+        for lesion in subject.lesions:
+            for observation in lesion.observations:
+                for f in observation.features:
+                    yield {
+                        "subject": subject.subject_id,
+                        "lesion": lesion.lesion_id,
+                        "series": observation.series_label,
+                        "feature": f.tag,
+                        "ibsi": f.code,
+                        "name": f.name,
+                        "value": f.value,
+                        "unit": f.unit,
+                        "delineation": observation.delineation,
+                        "key": f.key,
+                    }
+
+
+def _change_rows(study: StudyView) -> Iterator[Row]:
+    for subject in study.subjects:
+        for lesion in subject.lesions:
+            for c in lesion.changes:
+                yield {
+                    "subject": subject.subject_id,
+                    "lesion": lesion.lesion_id,
+                    "quantity": c.quantity,
+                    "baseline": c.baseline_label,
+                    "series": c.label,
+                    "before": c.before,
+                    "after": c.after,
+                    "unit": c.unit,
+                    "change": c.change,
+                    "lower_limit": c.lower,
+                    "upper_limit": c.upper,
+                    "verdict": c.verdict,
+                    "reason": c.reason,
+                    "limits_confirmed": c.confirmed,
+                    "key": c.key or None,
                 }
 
 

@@ -160,13 +160,16 @@ def study_check(
 def run(
     directory: Dir,
     subject: Annotated[list[str] | None, typer.Option(help="Only this subject; may be repeated.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes that share the subjects; default: one per processor.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run every stage. Resumable; only what changed is computed again."""
     from lutra.pipeline.study import StudyFolder
 
     with show.reported():
-        summary = _run(StudyFolder(directory), tuple(subject or ()))
+        summary = _run(StudyFolder(directory), tuple(subject or ()), workers)
     if json:
         show.print_json(
             {
@@ -253,7 +256,9 @@ app.command("receive")(archive.receive)
 app.command("send")(archive.send)
 
 
-def _run(study: StudyFolder, subjects: tuple[str, ...]) -> RunSummary:
+def _run(study: StudyFolder, subjects: tuple[str, ...], workers: int | None = None) -> RunSummary:
+    from lutra.pipeline.workers import available_cores
+
     with show.progress_bar() as bar:
         task = bar.add_task("run", total=None)
 
@@ -263,7 +268,7 @@ def _run(study: StudyFolder, subjects: tuple[str, ...]) -> RunSummary:
         def on_step(name: str, computed: bool) -> None:
             bar.update(task, description=escape(name if computed else f"{name} (known)"))
 
-        return study.run(subjects, on_subject, on_step)
+        return study.run(subjects, on_subject, on_step, workers or available_cores())
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ from lutra.pipeline.protocol import Protocol, parse_protocol, read_protocol, shi
 from lutra.pipeline.record import RECORD_TYPES, SubjectRecord
 from lutra.pipeline.results import result_rows
 from lutra.pipeline.study_run import run_subject
+from lutra.pipeline.workers import run_each
 from lutra.store import ArtifactStore, Ledger
 
 INTAKE_STEP = "ingest.intake"
@@ -213,8 +214,18 @@ class StudyFolder:
         subjects: Sequence[str] = (),
         on_subject: Callable[[str, int, int], None] | None = None,
         on_step: Callable[[str, bool], None] | None = None,
+        workers: int = 1,
     ) -> RunSummary:
         """Run every stage for the subjects (all by default). What was done before is found, not done again.
+
+        Parameters
+        ----------
+        on_subject
+            Called with a subject, how many were done, and how many there are.
+        on_step
+            Called with each step and whether it was computed; not with several workers.
+        workers
+            Processes that share the subjects. The values are the same for any number of them.
 
         Raises
         ------
@@ -234,22 +245,33 @@ class StudyFolder:
         if not wanted:
             raise UsageError("the study is empty", where=str(self.root), do=f"lutra study add {self.root} PATH")
         conductor = Conductor(self.store, self.ledger, on_step)
-        for n, subject in enumerate(wanted):
-            if on_subject:
-                on_subject(subject, n, len(wanted))
-            sources = self.ledger.sources(subject)
-            for source in sources:
-                verify_source(source)
-            record = run_subject(conductor, protocol, subject, sources, calibrations)
-            self.ledger.set_current(subject, self.store.put(record), result_rows(conductor, record))
-        summary = RunSummary(
-            wanted,
-            conductor.computed,
-            len(conductor.receipts) - conductor.computed,
-            conductor.findings(conductor.receipts),
-        )
+        if workers > 1 and len(wanted) > 1:
+            done = {}
+            for subject, outcome in run_each(self.root, protocol, calibrations, wanted, workers):
+                done[subject] = outcome
+                if on_subject:
+                    on_subject(subject, len(done), len(wanted))
+            receipts = [key for subject in wanted for key in done[subject].receipts]
+            computed = sum(outcome.computed for outcome in done.values())
+        else:
+            for n, subject in enumerate(wanted):
+                if on_subject:
+                    on_subject(subject, n, len(wanted))
+                self.run_one(conductor, protocol, calibrations, subject)
+            receipts, computed = conductor.receipts, conductor.computed
+        summary = RunSummary(wanted, computed, len(receipts) - computed, conductor.findings(receipts))
         self.log("run", {"subjects": list(wanted), "protocol": protocol.digest, "computed": summary.computed})
         return summary
+
+    def run_one(
+        self, conductor: Conductor, protocol: Protocol, calibrations: tuple[CalibrationFile, ...], subject: str
+    ) -> None:
+        """Run every stage for one subject and make the outcome its current state."""
+        sources = self.ledger.sources(subject)
+        for source in sources:
+            verify_source(source)
+        record = run_subject(conductor, protocol, subject, sources, calibrations)
+        self.ledger.set_current(subject, self.store.put(record), result_rows(conductor, record))
 
     def records(self) -> tuple[SubjectRecord, ...]:
         """Load the current state of every subject that has been run."""

@@ -102,6 +102,7 @@ def study_add(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="DICOM files, folders, zip, tar or gz files.", show_default=False)
     ] = None,
+    *,
     copy: Annotated[
         bool, typer.Option("--copy", help="Copy the files into the study instead of referring to them.")
     ] = False,
@@ -110,24 +111,45 @@ def study_add(
         Path | None, typer.Option(help="Names of the labels: TOML, JSON or CSV, or totalsegmentator-total.")
     ] = None,
     series: Annotated[str | None, typer.Option("--for", help="Series UID the label map belongs to.")] = None,
+    deidentify: Annotated[
+        bool, typer.Option("--deidentify", help="Copy the files without their patients; dates move, numbers stay.")
+    ] = False,
+    key: Annotated[Path | None, typer.Option(help="Pseudonym key, made if it is not there. Outside the study.")] = None,
+    pseudonyms: Annotated[
+        Path | None, typer.Option(help="CSV with patient_id and pseudonym, to choose them. Outside the study.")
+    ] = None,
+    descriptions: Annotated[
+        str, typer.Option(help="Text typed by people: clean (known words stay), remove or keep.")
+    ] = "clean",
+    word: Annotated[list[str] | None, typer.Option(help="Another word that may stay; may be repeated.")] = None,
     json: Json = False,
 ) -> None:
     """Add images, contours, segmentations and label maps. The files are never modified."""
     from lutra.core.errors import UsageError
+    from lutra.pipeline.deidentified import Deidentification
     from lutra.pipeline.label_maps import add_label_map
     from lutra.pipeline.study import StudyFolder
 
     with show.reported():
         if (labels is None) != (series is None) or not (paths or labels):
             raise UsageError("nothing to add", required="a path, or --labels FILE with --for SERIES_UID")
+        options = Deidentification(key, pseudonyms, descriptions, tuple(word or ()))
+        if not deidentify and options != Deidentification():
+            raise UsageError(
+                "--key, --pseudonyms, --descriptions and --word go with --deidentify", do="add --deidentify"
+            )
+        wanted = options if deidentify else None
         study = StudyFolder(directory)
         with show.progress_bar() as bar:
-            task = bar.add_task("reading headers")
+            task = bar.add_task("reading files")
             new, findings = study.add(
-                paths or [], copy=copy, progress=lambda n, of: bar.update(task, completed=n, total=of)
+                paths or [],
+                copy=copy,
+                deidentified=wanted,
+                progress=lambda n, of: bar.update(task, completed=n, total=of),
             )
         if labels is not None and series is not None:
-            more, doubts = add_label_map(study, labels, names, series)
+            more, doubts = add_label_map(study, labels, names, series, wanted)
             new, findings = new + more, (*findings, *doubts)
     if json:
         subjects = list(study.ledger.subject_ids())
@@ -136,6 +158,23 @@ def study_add(
         show.print_findings(findings)
         show.out.print(f"{new} new instances; subjects: {', '.join(study.ledger.subject_ids()) or 'none'}")
     raise typer.Exit(show.exit_code(findings))
+
+
+@study_app.command("pseudonym")
+def study_pseudonym(
+    patient_id: Annotated[list[str], typer.Argument(help="Patient identifiers.", show_default=False)],
+    key: Annotated[Path, typer.Option(help="Pseudonym key of the study.", show_default=False)],
+    json: Json = False,
+) -> None:
+    """Say which pseudonym a patient has in a study and by how many days its dates are moved, from the study's key."""
+    from lutra.pipeline.deidentified import pseudonyms
+
+    with show.reported():
+        rows = pseudonyms(patient_id, key)
+    if json:
+        show.print_json({"subjects": [{"patient_id": p, "pseudonym": name, "shift_days": d} for p, name, d in rows]})
+    else:
+        show.out.print("\n".join(["patient_id,pseudonym,shift_days", *(f"{p},{name},{d}" for p, name, d in rows)]))
 
 
 @study_app.command("check")

@@ -178,6 +178,8 @@ class SeriesHeader:
         (0054,1300) and (0018,1242) of each slice, in slice order; empty where a slice does not say. [s]
     reconstruction
         How the image was made, as the scanner names it: (0054,1103) and (0018,1210); empty if the file does not say.
+    dates_moved
+        (0028,0303) says that the dates are not the true ones: intervals hold, nothing can be dated against the calendar.
     """
 
     series_uid: str
@@ -219,6 +221,7 @@ class SeriesHeader:
     slice_frame_reference_s: tuple[float, ...] = ()
     slice_frame_duration_s: tuple[float, ...] = ()
     reconstruction: str = ""
+    dates_moved: bool = False
 
 
 @frozen

@@ -217,6 +217,7 @@ def _header(stacked: Stack, settings: IngestSettings, findings: list[Finding]) -
             text(first, "DeviceSerialNumber"),
             text(first, "StationName"),
         ),
+        dates_moved=text(first, "LongitudinalTemporalInformationModified") in ("MODIFIED", "REMOVED"),
     )
     facts = {"PT": pet_facts, "NM": nm_facts}.get(header.modality)
     return evolve(header, **facts(header, frames, zone, findings)) if facts else header

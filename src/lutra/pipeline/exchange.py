@@ -66,6 +66,7 @@ def fetch(
     StoreError
         If there is no room.
     """
+    study.require_identified()
     folder = study.root / "dicom"
     adopted, findings = study.adopt()
     remotes = web.find(query)
@@ -153,6 +154,7 @@ def receive(
     StoreError
         If at the end the ledger still cannot be written; what arrived is on the disk and the next command finds it.
     """
+    study.require_identified()
     new, of_intake = study.adopt()
     findings = list(of_intake)
     waiting: list[Path] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 from lutra.core.errors import InputError, UsageError
@@ -13,6 +14,7 @@ from lutra.core.region import Region
 from lutra.core.study import SeriesHeader
 from lutra.export import Algorithm, stable_uid, write_segmentation
 from lutra.ingest import read_header, read_label_map, read_label_names
+from lutra.pipeline.deidentified import Deidentification
 from lutra.pipeline.study import StudyFolder
 from lutra.segment import regions_on_grid
 
@@ -21,7 +23,11 @@ MADE_BY = Algorithm("label map of another program", "unknown", "SEMIAUTOMATIC")
 
 
 def add_label_map(
-    study: StudyFolder, labels: Path, names: Path | None, series_uid: str
+    study: StudyFolder,
+    labels: Path,
+    names: Path | None,
+    series_uid: str,
+    deidentified: Deidentification | None = None,
 ) -> tuple[int, tuple[Finding, ...]]:
     """Put a label map on a series of the study and add it as a segmentation under `dicom/`.
 
@@ -29,6 +35,8 @@ def add_label_map(
     ----------
     names
         Table of numbers and names, or the name of a shipped one (`totalsegmentator-total`); None for those in the file.
+    deidentified
+        How a de-identified study takes it in: without the names of files, with names of regions cleaned.
 
     Returns
     -------
@@ -42,6 +50,8 @@ def add_label_map(
     InputError
         If label map or table cannot be used.
     """
+    if deidentified is None:
+        study.require_identified()
     sources = [source for source in study.ledger.sources() if source.series_uid == series_uid]
     if not sources or not labels.is_file():
         raise UsageError(
@@ -60,19 +70,31 @@ def add_label_map(
     if not placed:
         raise InputError("no region lies on the image", where=str(labels), do="check that it belongs to this series")
     content = sha256(labels.read_bytes() + repr(table).encode() + series_uid.encode()).hexdigest()
-    path = study.root / "dicom" / content[:2] / f"{content[2:]}.dcm"
-    if not path.exists():
+    instance_uid = stable_uid("label map", content)
+
+    def write(path: Path) -> None:
         write_segmentation(
             path,
             placed,
             images,
             header,
             series_uid=stable_uid("label map series", content),
-            instance_uid=stable_uid("label map", content),
+            instance_uid=instance_uid,
             drawn_at=datetime.now(UTC),
             algorithm=MADE_BY,
             description=labels.name,
         )
+
+    if deidentified is not None:
+        if any(source.sop_instance_uid == instance_uid for source in study.ledger.sources()):
+            return 0, tuple(findings)
+        with TemporaryDirectory() as folder:
+            write(Path(folder) / "labels.dcm")
+            new, found = study.add([Path(folder)], deidentified=deidentified)
+        return new, (*findings, *found)
+    path = study.root / "dicom" / content[:2] / f"{content[2:]}.dcm"
+    if not path.exists():
+        write(path)
     new, found = study.add([path])
     study.log("study add labels", {"labels": str(labels), "names": str(names), "series": series_uid})
     return new, (*findings, *found)

@@ -25,6 +25,7 @@ from lutra.ingest import Intake, same_but_for_the_head, scan_unpacked, shelf_pat
 from lutra.pipeline.calibrations import FOLDER, read_calibrations
 from lutra.pipeline.code import code_digest
 from lutra.pipeline.conductor import Conductor, user
+from lutra.pipeline.deidentified import Deidentification, begin, deidentify, history
 from lutra.pipeline.protocol import Protocol, parse_protocol, read_protocol, shipped_protocols
 from lutra.pipeline.record import RECORD_TYPES, SubjectRecord
 from lutra.pipeline.results import result_rows
@@ -101,9 +102,16 @@ class StudyFolder:
 
     # ---- add ----
     def add(
-        self, paths: Sequence[Path], *, copy: bool = False, progress: Callable[[int, int], None] | None = None
+        self,
+        paths: Sequence[Path],
+        *,
+        copy: bool = False,
+        deidentified: Deidentification | None = None,
+        progress: Callable[[int, int], None] | None = None,
     ) -> tuple[int, tuple[Finding, ...]]:
-        """Add DICOM files or folders by reference, or as copies under `dicom/`; members of containers always as copies.
+        """Add DICOM files or folders by reference, as copies under `dicom/`, or as de-identified copies there.
+
+        Members of containers always come as copies.
 
         Returns
         -------
@@ -113,11 +121,14 @@ class StudyFolder:
         Raises
         ------
         UsageError
-            If a path does not exist.
+            If a path does not exist, or options of de-identification do not fit the study.
         """
         for path in paths:
             if not path.exists():
                 raise UsageError("no such file or folder", where=str(path), do="check the path")
+        if deidentified is not None:
+            return self._add_deidentified(paths, deidentified, progress)
+        self.require_identified()
         self._sweep()
         with TemporaryDirectory(prefix=".unpack-", dir=self.root / "dicom") as folder:
             intake = scan_unpacked([path.resolve() for path in paths], Path(folder), self.protocol.unpack, progress)
@@ -126,15 +137,47 @@ class StudyFolder:
             files = [self._copied(file) if copy or Path(file.path).parent == Path(folder) else file for file in files]
         new = self.ledger.add_sources(files)
         findings = (*intake.findings, *conflicts)
+        self._write_intake(files, findings, tuple(str(path) for path in paths))
+        self.log("study add", {"paths": [str(path) for path in paths], "new_instances": new})
+        return new, findings
+
+    def require_identified(self) -> None:
+        """Raise if the study is de-identified: nothing comes into it but by de-identification, not even for a moment.
+
+        Raises
+        ------
+        UsageError
+            If it is.
+        """
+        if history(self.ledger).fingerprint is not None:
+            raise UsageError(
+                "this study is de-identified",
+                where=str(self.root),
+                required="nothing in it that names a patient",
+                do="get the images into a folder elsewhere and add that with --deidentify; contours drawn on the study's own "
+                "images too: they carry a pseudonym and keep their links",
+            )
+
+    def _add_deidentified(
+        self, paths: Sequence[Path], wanted: Deidentification, progress: Callable[[int, int], None] | None
+    ) -> tuple[int, tuple[Finding, ...]]:
+        """Neither the paths nor the text of Findings that name originals go into the study."""
+        begun = begin(self.root, self.ledger, wanted, self.protocol.study.time_zone)
+        self.log("study deidentify", {"deidentify": dict(begun.audit)})
+        done = deidentify(self.root, self.ledger, paths, begun, self.protocol.unpack, progress)
+        new = self.ledger.add_sources(done.files)
+        self._write_intake(done.files, done.findings_to_keep(), ())
+        self.log("study add", {"deidentify": done.audit, "new_instances": new})
+        return new, tuple(done.findings)
+
+    def _write_intake(self, files: Sequence[SourceFile], findings: Sequence[Finding], paths: tuple[str, ...]) -> None:
         key = StepKey(
             INTAKE_STEP,
-            FrozenMap({"files": tuple(file.sha256 for file in files), "paths": tuple(str(path) for path in paths)}),
+            FrozenMap({"files": tuple(file.sha256 for file in files), "paths": paths}),
             settings=digest(None),
             code=code_digest("lutra.ingest"),
         )
-        self.ledger.add_receipt(Receipt(key, None, findings, user(), datetime.now(UTC), f"lutra {__version__}"))
-        self.log("study add", {"paths": [str(path) for path in paths], "new_instances": new})
-        return new, findings
+        self.ledger.add_receipt(Receipt(key, None, tuple(findings), user(), datetime.now(UTC), f"lutra {__version__}"))
 
     def adopt(self) -> tuple[int, tuple[Finding, ...]]:
         """Add what lies in `dicom/` and is not in the ledger: a command that fetched or received it was killed."""

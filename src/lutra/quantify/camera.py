@@ -1,7 +1,8 @@
 """Which of a site's calibrations applies to a scan, and what they leave uncertain.
 
 Of each kind (camera factor, dose calibrator, dead time, recovery) the latest measurement with this camera, nuclide and energy
-window that is not after the scan. A scan in counts without a camera factor has no activity.
+window that is not after the scan. A scan in counts without a camera factor has no activity. A scan whose dates were moved by
+de-identification cannot be dated against a calibration: it takes the only one there is, with a Finding, and none of several.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def choose_calibration(
     -------
     Outcome
         The parts found, each with its file in the Findings; empty for images in Bq/mL of a camera nobody has checked. None if
-        the image is in counts and there is no camera factor, or two files of one date compete.
+        the image is in counts and there is no camera factor, if two files of one date compete, or if several do and the dates of
+        the scan were moved.
     """
     counts = header.stored_unit in COUNT_UNITS
     unfit = {f.name: _why_not(f, header) for f in files}
@@ -58,6 +60,8 @@ def choose_calibration(
             if getattr(f, name) is not None
             and (f.camera_factor is None or name != "camera_factor" or f.camera_factor.unit == unit)
         ]
+        if header.dates_moved and len(candidates) > 1:
+            return Outcome(None, (_undated(header, part, candidates),))
         latest = [f for f in candidates if f.measured_at == max(c.measured_at for c in candidates)]
         if len(latest) > 1:
             text = (
@@ -163,6 +167,8 @@ def _why_not(file: CalibrationFile, header: SeriesHeader) -> str:
     if file.energy_window and not any(_same(file.energy_window, w) for w in header.energy_windows):
         windows = ", ".join(_described(w) for w in header.energy_windows) or "no window it names"
         return f"is of window {_described(file.energy_window)}, the scan of {windows}"
+    if header.dates_moved:
+        return ""
     if header.acquired_at is None or seconds_between(file.measured_at, header.acquired_at) < 0:
         return (
             f"is of {file.measured_at:%Y-%m-%d}, after the scan"
@@ -198,11 +204,19 @@ def _findings(header: SeriesHeader, chosen: dict[str, CalibrationFile], settings
         parts = ", ".join(part for part, f in chosen.items() if f is file)
         age_days = seconds_between(file.measured_at, header.acquired_at) / DAY_S if header.acquired_at else 0.0
         days = f"{file.measured_at:%Y-%m-%d}, {age_days:.0f} days before the scan"
+        if header.dates_moved:
+            age_days, days = 0.0, f"{file.measured_at:%Y-%m-%d}, against a scan whose dates were moved"
         about = f"series {header.series_uid}: {parts} of {file.name}, {days}"
         evidence = FrozenMap(
             {"file": file.name, "sha256": file.sha256, "measured_at": file.measured_at.isoformat(), "parts": parts}
         )
         findings.append(Finding(Severity.INFO, "quantify.calibration-used", about, evidence))
+        if header.dates_moved:
+            text = (
+                f"{about} (0028,0303), so whether it is of before the scan, and how old, cannot be told. To do: ask whoever keeps "
+                "the key of the de-identification by how many days the dates are moved"
+            )
+            findings.append(Finding(Severity.WARNING, "quantify.calibration-undated", text))
         if age_days > settings.calibration_max_age_days:
             text = (
                 f"{about}; older than {settings.calibration_max_age_days:g} days (quantify.calibration_max_age_days). To do: "
@@ -210,6 +224,16 @@ def _findings(header: SeriesHeader, chosen: dict[str, CalibrationFile], settings
             )
             findings.append(Finding(Severity.WARNING, "quantify.calibration-old", text))
     return findings
+
+
+def _undated(header: SeriesHeader, part: str, candidates: Sequence[CalibrationFile]) -> Finding:
+    return Finding(
+        Severity.UNDETERMINED,
+        "quantify.calibration-undated",
+        f"series {header.series_uid}: the dates of the scan were moved (0028,0303), so which {part} of "
+        f"{', '.join(sorted(f.name for f in candidates))} was measured last before it cannot be told. Required: one. To do: have "
+        "whoever keeps the key of the de-identification choose, and leave the others out of the study",
+    )
 
 
 def _none(header: SeriesHeader, files: Sequence[CalibrationFile], unfit: dict[str, str], severity: Severity) -> Finding:

@@ -253,6 +253,19 @@ def test_an_old_file_is_used_with_a_doubt() -> None:
     assert "quantify.calibration-old" not in [f.code for f in chosen(file(day=1)).findings]
 
 
+def test_moved_dates_choose_no_calibration() -> None:
+    """De-identified by years: the file of later would seem to be of before, or the right one of after the scan."""
+    moved = header(dates_moved=True, acquired_at=AT - timedelta(days=2000))
+    one = chosen(file("right.toml", 8), of=moved)
+    assert one.value is not None
+    assert one.value.file_of("camera factor") == "right.toml"
+    assert "quantify.calibration-undated" in [f.code for f in one.findings if f.severity is Severity.WARNING]
+    several = chosen(file("old.toml", 1), file("right.toml", 8), of=moved)
+    assert several.value is None
+    assert [f.code for f in several.findings] == ["quantify.calibration-undated"]
+    assert "old.toml, right.toml" in several.findings[0].text
+
+
 def test_bq_per_ml_without_a_file_is_as_its_maker_says() -> None:
     outcome = chosen(of=header(stored_unit="BQML"))
     assert outcome == Outcome(Calibration())

@@ -104,6 +104,9 @@ def test_spect_patient(study: StudyFolder) -> None:
 def test_every_subject_has_its_page_and_numbers(study: StudyFolder) -> None:
     assert set(study.ledger.current_records()) == {"ANON54121", "CMB-CRC-MSB-06489", "LUNG1-001", "STS_001"}
     assert len(list((study.root / "report" / "subjects").glob("*.html"))) == 4
+    pages = {p.stem: p.read_text(encoding="utf-8") for p in (study.root / "report" / "subjects").glob("*.html")}
+    (pet,) = [text for text in pages.values() if "STS_001" in text]
+    assert "SUVbw factor 0.00024290298 by rule" in pet  # the page says which rule gave the SUV
     paths = [row.path for row in study.ledger.results()]
     assert any(p.startswith("STS_001/L01/") and p.endswith("/suv-peak") for p in paths)
     assert any(p.startswith("LUNG1-001/L01/") and p.endswith("/longest-diameter") for p in paths)

@@ -120,6 +120,16 @@ WINDOWS: dict[Role, tuple[float, float, Scale, str]] = {
 }
 
 
+RULES = {
+    "ingest.b-value-rule",
+    "quantify.adc-unit-assumed",
+    "quantify.calibration-used",
+    "quantify.decay-rule",
+    "quantify.suv-rule",
+}
+"""Findings that say how an image got its values."""
+
+
 class Gatherer:
     """Turns one subject's record into what its page shows, and collects the pictures on the way.
 
@@ -140,6 +150,7 @@ class Gatherer:
         self._series = {s.series_uid: s for s in record.series}
         self._timepoints = {t.series_uid: t for t in record.subject.timepoints}
         self._slug = slug(self._subject)
+        self._findings = conductor.findings(record.receipts)
 
     def subject(self) -> SubjectView:
         """Everything about the subject."""
@@ -154,7 +165,7 @@ class Gatherer:
             series=tuple(self._series_view(s) for s in self._record.series),
             cycles=tuple(self._cycle(a.cycle) for a in self._record.subject.administrations),
             lesions=lesions,
-            findings=self._conductor.findings(self._record.receipts),
+            findings=self._findings,
         )
 
     def _value(self, made: Made) -> SeriesHeader | None:
@@ -179,7 +190,14 @@ class Gatherer:
             decay_referenced_to=volume.decay_referenced_to if volume else None,
             numbers=self._numbers(series_results(self._conductor, self._subject, series)),
             finding_count=series.findings,
+            rules=self._rules(series.series_uid),
         )
+
+    def _rules(self, series_uid: str) -> tuple[str, ...]:
+        """Which rules and files gave an image its values."""
+        own = f"series {series_uid}"
+        said = (f for f in self._findings if f.code in RULES and f.text.startswith(own))
+        return tuple(f.text.removeprefix(own).lstrip(": ") for f in said)
 
     # ---- course ----
     def _cycle(self, number: int) -> CycleView:

@@ -51,7 +51,7 @@ class Number:
 
 @frozen
 class SeriesView:
-    """One image series."""
+    """One image series; `rules` say how its values came about, in words."""
 
     series_uid: str
     modality: str
@@ -65,6 +65,7 @@ class SeriesView:
     decay_referenced_to: datetime | None
     numbers: tuple[Number, ...]
     finding_count: int
+    rules: tuple[str, ...] = ()
 
 
 @frozen

@@ -199,7 +199,7 @@ def to_square(values: npt.NDArray[np.float32], side: int) -> Image:
 
 def from_square(square: Image, shape: tuple[int, int, int]) -> Image:
     """Take back what :func:`to_square` put in. (i, j, k)"""
-    return square[_inside(shape, square.shape[0])]
+    return square[_inside(shape, square.shape[0])][:, :, : shape[2]]
 
 
 def _inside(shape: tuple[int, ...], side: int) -> tuple[slice, slice]:

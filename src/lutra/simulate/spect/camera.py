@@ -2,8 +2,8 @@ r"""Gamma cameras for the 208 keV peak of 177Lu: sensitivity and resolution from
 
 For parallel hexagonal holes of width d, septa t and length l in lead of attenuation :math:`\mu`, at distance z from the face,
 
-.. math:: l_e = l - 2/\mu,\quad R_g = d\,\frac{l_e + z}{l_e},\quad g = \Bigl(\frac{K d}{l_e}\Bigr)^2\Bigl(\frac{d}{d+t}\Bigr)^2,\quad
-          R = \sqrt{R_g^2 + R_i^2}
+.. math:: l_e = l - 2/\mu,\quad R_g = d\,\frac{l_e + z}{l_e},\quad R = \sqrt{R_g^2 + R_i^2},\quad
+          g = \Bigl(\frac{K d}{l_e}\Bigr)^2\Bigl(\frac{d}{d+t}\Bigr)^2
 
 References
 ----------
@@ -109,7 +109,7 @@ class GammaCamera:
         return hypot(geometric, self.intrinsic_fwhm_mm)
 
     def sigma_mm(self, distance_mm: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        """Standard deviation of the point-spread function. [mm] as the distances"""
+        """Give the standard deviation of the point-spread function at each distance. [mm] as the distances"""
         if self.gaussian_fwhm_mm is not None:
             return np.full_like(distance_mm, self.gaussian_fwhm_mm / FWHM_PER_SIGMA)
         geometric = self.hole_mm * (self.effective_length_mm + distance_mm) / self.effective_length_mm

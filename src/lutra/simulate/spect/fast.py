@@ -159,7 +159,7 @@ def relative_variance(counts: Image, lines: Lines, per_bq: float, noise: float) 
 def grain(
     shape: tuple[int, int, int], fwhm_mm: float, spacing_mm: tuple[float, float, float], rng: np.random.Generator
 ) -> Image:
-    """Normal noise of variance 1 everywhere, correlated as a Gaussian of this width leaves it. (i, j, k)"""
+    """Draw normal noise of variance 1 everywhere, correlated as a Gaussian of this width leaves it. (i, j, k)"""
     sigma = [fwhm_mm / FWHM_PER_SIGMA / s for s in spacing_mm]
     white = rng.standard_normal(shape, np.float32)
     smooth = gaussian_filter(white, sigma, mode="wrap")
@@ -181,8 +181,9 @@ def _blocks(values: Image, block: int) -> Image:
     """Sum blocks of voxels; the last along the axis is filled up with nothing."""
     n, _, nz = values.shape
     filled = np.pad(values, ((0, 0), (0, 0), (0, -nz % block)))
-    return filled.reshape(n // block, block, n // block, block, -1, block).sum(axis=(1, 3, 5), dtype=np.float32)
+    six: Image = filled.reshape(n // block, block, n // block, block, -1, block)
+    return np.asarray(six.sum(axis=(1, 3, 5)), np.float32)
 
 
 def _unblocked(values: Image, block: int) -> Image:
-    return values if block == 1 else zoom(values, block, order=1, mode="nearest", grid_mode=True)
+    return np.asarray(zoom(values, block, order=1, mode="nearest", grid_mode=True), np.float32)

@@ -8,12 +8,23 @@ linear map, and :func:`back_views` is the transpose of :func:`forward_views` ste
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 import numba as nb
 import numpy as np
 
-compiled = nb.njit(nogil=True, cache=True, fastmath=True, error_model="numpy")
+Loop = TypeVar("Loop", bound=Callable[..., None])
+
+
+def compiled(loop: Loop) -> Loop:
+    """Compile on first use and keep the result on disk; other threads run meanwhile.
+
+    No fast mathematics: what may be contracted or reordered differs between a fresh compilation and one read back from disk, and
+    so would the last bit of the result.
+    """
+    fast: Any = nb.njit(nogil=True, cache=True, error_model="numpy")(loop)
+    return cast("Loop", fast)
 
 
 @compiled
@@ -105,11 +116,11 @@ def blur(plane: Any, out: Any, between: Any, ku: Any, kz: Any) -> None:
 
 
 @compiled
-def forward_views(
-    volume: Any, loss: Any, attenuates: bool, turns: Any, steps: Any, eu: Any, ez: Any, ku: Any, kz: Any, views: Any
-) -> None:
+def forward_views(volume: Any, loss: Any, turns: Any, blurs: Any, views: Any) -> None:
     """Project: from the far plane to the near one, blur, attenuate by half a voxel of either plane, add the plane."""
     count, n, nz = views.shape
+    steps, eu, ez, ku, kz = blurs
+    attenuates = loss.shape[0] > 1
     seen, other, plane = np.empty((n, nz), np.float32), np.empty((n, nz), np.float32), np.empty((n, nz), np.float32)
     lost, lost_before = np.zeros((n, nz), np.float32), np.zeros((n, nz), np.float32)
     row, one = np.zeros(nz + 2, np.float32), np.float32(1)
@@ -136,11 +147,11 @@ def forward_views(
 
 
 @compiled
-def back_views(
-    views: Any, loss: Any, attenuates: bool, turns: Any, steps: Any, eu: Any, ez: Any, ku: Any, kz: Any, volume: Any
-) -> None:
+def back_views(views: Any, loss: Any, turns: Any, blurs: Any, volume: Any) -> None:
     """Add the transpose of :func:`forward_views` to the volume."""
     count, n, nz = views.shape
+    steps, eu, ez, ku, kz = blurs
+    attenuates = loss.shape[0] > 1
     seen, other = np.empty((n, nz), np.float32), np.empty((n, nz), np.float32)
     lost, lost_next = np.zeros((n, nz), np.float32), np.zeros((n, nz), np.float32)
     row, one = np.zeros(nz + 2, np.float32), np.float32(1)

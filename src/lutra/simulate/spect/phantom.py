@@ -109,8 +109,7 @@ def round_share(grid: Grid, centre_mm: npt.ArrayLike, radius_mm: float, *, cylin
     if cylinder:
         low[2], high[2] = 0, grid.shape[2]
     squares = [
-        ((np.arange(a, b)[:, None] + parts - m) * s) ** 2
-        for a, b, m, s in zip(low, high, middle, spacing, strict=True)
+        ((np.arange(a, b)[:, None] + parts - m) * s) ** 2 for a, b, m, s in zip(low, high, middle, spacing, strict=True)
     ]
     if cylinder:
         squares[2] = np.zeros((1, 1))

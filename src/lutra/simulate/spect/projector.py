@@ -15,7 +15,8 @@ attenuation coefficient; the two differ by the square of the attenuation in half
 
 References
 ----------
-Zeng and Gullberg, IEEE Trans Nucl Sci 39:1072 (1992): layer-by-layer blur. Di Bella et al., IEEE Trans Nucl Sci 43:3370 (1996): rotation.
+Zeng and Gullberg, IEEE Trans Nucl Sci 39:1072 (1992): blur layer by layer.
+Di Bella et al., IEEE Trans Nucl Sci 43:3370 (1996): rotation.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -40,7 +42,7 @@ CHUNKS = 4
 STEP_VARIANCE = 1 / 3
 """Variance of one blur step (1/6, 2/3, 1/6). [voxel2]"""
 ROTATION_VARIANCE = 1 / 6
-"""Blur that bilinear interpolation adds along the detector, averaged over positions between voxels; taken off the last blur. [voxel2]"""
+"""Blur that bilinear interpolation adds along the detector, averaged over places; taken off the last blur. [voxel2]"""
 KERNEL_SIGMAS = 4.0
 GOLDEN = (5**0.5 - 1) / 2
 """Its multiples, without their whole part, fill an interval evenly however many are taken."""
@@ -58,7 +60,6 @@ class Projector:
     shape: tuple[int, int, int]
     turns: Numbers
     loss: Image
-    attenuates: bool
     steps: npt.NDArray[np.uint8]
     step_u: np.float32
     step_z: np.float32
@@ -112,13 +113,13 @@ class Projector:
     def _chosen(self, views: npt.ArrayLike | None) -> npt.NDArray[np.intp]:
         return np.arange(len(self.turns)) if views is None else np.asarray(views, np.intp)
 
-    def _arguments(self, chosen: npt.NDArray[np.intp]) -> tuple[Any, ...]:
+    def _arguments(self, chosen: npt.NDArray[np.intp]) -> tuple[Image, Numbers, tuple[Any, ...]]:
         blurs = (self.steps[chosen], self.step_u, self.step_z, self.kernels_u[chosen], self.kernels_z[chosen])
-        return self.loss, self.attenuates, self.turns[chosen], *blurs
+        return self.loss, self.turns[chosen], blurs
 
     def _in_parts(self, work: Callable[[slice], Any], count: int) -> list[Any]:
         edges = np.linspace(0, count, min(CHUNKS, count) + 1).astype(int)
-        parts = [slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        parts = [slice(int(a), int(b)) for a, b in pairwise(edges)]
         if self.threads == 1:
             return [work(part) for part in parts]
         with ThreadPoolExecutor(self.threads) as pool:
@@ -160,7 +161,7 @@ def projector(
     OutsideValidity
         If the plane is not square, or the attenuation cannot be in 1/mm.
     """
-    n, other, nz = shape
+    n, other, _ = shape
     if n != other:
         raise OutsideValidity(f"a transaxial plane of {n} x {other} voxels", required="a square", do="pad it")
     turns = np.asarray(turns_rad, np.float64)
@@ -176,7 +177,6 @@ def projector(
         shape=shape,
         turns=turns,
         loss=_loss(attenuation, shape, transaxial),
-        attenuates=attenuation is not None,
         steps=steps,
         step_u=np.float32(step_mm2 / transaxial**2 / 2),
         step_z=np.float32(step_mm2 / axial**2 / 2),

@@ -54,7 +54,7 @@ class SideWindows:
 
 
 def side_windows(scatter: Image, camera: GammaCamera) -> SideWindows:
-    """Expected counts beside the peak, such that their trapezium gives `tew_over_scatter` times the scatter in the peak."""
+    """Expect counts beside the peak, such that their trapezium gives `tew_over_scatter` times the scatter in the peak."""
     per_kev = scatter * (camera.tew_over_scatter * 2 / _kev(PEAK))
     return SideWindows(LOWER_SHARE * _kev(LOWER) * per_kev, (1 - LOWER_SHARE) * _kev(UPPER) * per_kev)
 

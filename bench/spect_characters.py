@@ -8,7 +8,7 @@ from __future__ import annotations
 from lutra.simulate.spect import Acquisition, gamma_cameras
 from lutra.simulate.spect.character import measured_character
 
-SIZES_MM = (4.0, 4.8, 5.6, 6.4, 7.2, 8.0)
+SIZES_MM = (4.0, 4.8, 6.4, 8.0)
 
 
 def main() -> None:
@@ -19,7 +19,9 @@ def main() -> None:
         print(f"\n[{name}]\nrows = [")
         for size in SIZES_MM:
             c = measured_character(camera, Acquisition(), size)
-            print(f"  [{size}, {c.fwhm_mm:.2f}, {c.noise:.2f}, {c.grain_fwhm_mm:.2f}, {c.factor.value:.3f}],", flush=True)
+            print(
+                f"  [{size}, {c.fwhm_mm:.2f}, {c.noise:.2f}, {c.grain_fwhm_mm:.2f}, {c.factor.value:.3f}],", flush=True
+            )
         print("]")
 
 

@@ -81,16 +81,15 @@ class Lines:
 
     Parameters
     ----------
-    mean_bq
-        Activity, less what is attenuated, in the bins that the voxel's lines end in; mean over views. [Bq] (i, j, k)
-    escape
-        Share of the voxel's photons that leave the body towards a detector; mean over views. [1] (i, j, k)
+    escape_per_root
+        Share of the voxel's photons that leave the body towards a detector, mean over views, over the root of the activity
+        in the bins that its lines end in, less what is attenuated, mean over views; zero where there is none.
+        [1/Bq^0.5] (i, j, k)
     total_bq
         Activity in a whole view, less what is attenuated; mean over views. [Bq]
     """
 
-    mean_bq: Image
-    escape: Image
+    escape_per_root: Image
     total_bq: float
 
 
@@ -142,18 +141,20 @@ def lines_of(activity: Volume, attenuation: Volume, *, attenuates: bool) -> Line
     out = projector(content.shape, coarse, turns, 0.0, np.zeros_like, mu) if attenuates else away
     seen = out.forward(content)
     mean, escape = (
-        from_square(_unblocked(volume / np.float32(LINES), block), activity.grid.shape)
-        for volume in (away.adjoint(seen) / np.float32(block**2), out.adjoint(np.ones_like(seen)))
+        away.adjoint(seen) / np.float32(LINES * block**2),
+        out.adjoint(np.ones_like(seen)) / np.float32(LINES),
     )
-    return Lines(mean, escape, float(seen.sum(dtype=np.float64)) / LINES)
+    ratio = np.divide(escape, np.sqrt(np.maximum(mean, 0)), out=np.zeros_like(mean), where=mean > 0)
+    escape_per_root = from_square(_unblocked(ratio, block), activity.grid.shape)
+    return Lines(escape_per_root, float(seen.sum(dtype=np.float64)) / LINES)
 
 
 def relative_variance(counts: Image, lines: Lines, per_bq: float, noise: float) -> Image:
     """Variance of each voxel over its square, by the law of this module. [1] (i, j, k)"""
-    product = np.maximum(counts, 0) * np.maximum(lines.mean_bq, 0) * np.float32(per_bq)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        variance = np.float32(noise**2) * lines.escape / np.sqrt(product)
-    return np.minimum(np.nan_to_num(variance, nan=0.0, posinf=0.0), np.float32(LARGEST_RELATIVE_VARIANCE))
+    root = np.sqrt(np.maximum(counts, 0) * np.float32(per_bq))
+    variance = np.divide(lines.escape_per_root, root, out=np.zeros_like(root), where=root > 0)
+    variance *= np.float32(noise**2)
+    return np.minimum(variance, np.float32(LARGEST_RELATIVE_VARIANCE))
 
 
 def grain(

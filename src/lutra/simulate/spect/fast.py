@@ -9,7 +9,9 @@ the share T of its photons that escape. The exponents are rounded from a fit to 
 liver, spleen, kidneys, three lesions; two counting times), which gave -0.53, -0.48 and 1.1. Width of blur and grain, factor and
 constant are measured per camera and protocol: :mod:`lutra.simulate.spect.character`.
 
-Not modelled: overshoot at edges, noise far from activity, negative correlations at some distance.
+Against that trunk the fast mode gave regional means within 6 %, deviations of voxels within 10 % (9 % for a lesion of 20 mm) and
+total counts within 5 %. Not modelled: overshoot at edges, streaks, noise far from activity, and negative correlations at some
+distance, so that means over small hot regions vary 1.3 to 3 times as much as they do in the full mode.
 
 References
 ----------

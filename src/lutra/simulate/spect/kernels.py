@@ -129,7 +129,7 @@ def forward_views(volume: Any, loss: Any, turns: Any, blurs: Any, views: Any) ->
         seen[:] = 0
         lost_before[:] = 0
         for i in range(n):
-            if steps[v, i]:
+            for _ in range(steps[v, i]):
                 blur_step(seen, other, row, eu, ez)
                 seen, other = other, seen
             gather(volume, plane, i, n, c, s)
@@ -168,6 +168,6 @@ def back_views(views: Any, loss: Any, turns: Any, blurs: Any, volume: Any) -> No
                     for z in range(nz):
                         seen[j, z] *= (one - lost[j, z]) * (one - lost_next[j, z])
                 lost, lost_next = lost_next, lost
-            if steps[v, i]:
+            for _ in range(steps[v, i]):
                 blur_step(seen, other, row, eu, ez)
                 seen, other = other, seen

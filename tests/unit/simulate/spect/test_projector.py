@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lutra.core.errors import GridMismatch, OutsideValidity
@@ -24,6 +24,7 @@ TURNS = 2 * np.pi * np.arange(24) / 24
     attenuates=st.booleans(),
     seed=st.integers(0, 99),
 )
+@example(n=20, nz=8, views=3, radius_mm=149.0, spacing_mm=(9.0, 3.0), attenuates=True, seed=0)
 @settings(max_examples=40, deadline=None)
 def test_the_adjoint_is_the_transpose(
     n: int, nz: int, views: int, radius_mm: float, spacing_mm: tuple[float, float], attenuates: bool, seed: int

@@ -7,6 +7,7 @@ Kletting and Begum). Arms are up, outside the field of view.
 
 from __future__ import annotations
 
+from functools import cached_property, partial
 from math import sqrt
 
 import numpy as np
@@ -75,8 +76,6 @@ class Body:
         Glomerular filtration rate, for 1.73 m2. [mL/min]
     masses_g
         Wanted mass of `kidneys` (both, cortex and medulla), `liver`, `spleen`, `pancreas`. [g]
-    organs
-        In painting order: the outline first, later ones over earlier ones.
     """
 
     seed: int
@@ -87,7 +86,13 @@ class Body:
     gfr_ml_per_min: float
     masses_g: FrozenMap[str, float]
     build: Build
-    organs: tuple[Organ, ...]
+
+    @cached_property
+    def organs(self) -> tuple[Organ, ...]:
+        """What is painted, in this order: the outline first, later ones over earlier ones. Made when first asked for."""
+        tissues = _tissues(_rng(self.seed, "tissue"), self.age_y)
+        shapes = _organs(self.build, dict(self.masses_g), _rng(self.seed, "anatomy"))
+        return tuple(Organ(shape.name, shape, tissues[tissue]) for shape, tissue in shapes)
 
     @property
     def bsa_m2(self) -> float:
@@ -134,10 +139,7 @@ def sample_body(
     UsageError
         If the sex is another, or the BMI outside 15 to 50 kg/m2.
     """
-
-    def rng(name: str) -> np.random.Generator:
-        return np.random.default_rng([seed, *name.encode()])
-
+    rng = partial(_rng, seed)
     drawn = "F" if rng("sex").random() < 0.5 else "M"
     sex = sex or drawn
     if sex not in HEIGHT_M:
@@ -160,10 +162,12 @@ def sample_body(
     female = sex == "F"
     fat_mm = float(np.clip(15 * (bmi / 25) ** 1.8 * (1.25 if female else 0.85), 5, 60))
     build = Build(height_m / 1.75, (bmi / 25) ** 0.33 * (0.97 if female else 1.0), fat_mm)
-    tissues = _tissues(rng("tissue"), age_y)
-    painted = _organs(build, masses, rng("anatomy"))
-    organs = tuple(Organ(shape.name, shape, tissues[tissue]) for shape, tissue in painted)
-    return Body(seed, sex, age_y, height_m, weight_kg, gfr, FrozenMap(masses), build, organs)
+    return Body(seed, sex, age_y, height_m, weight_kg, gfr, FrozenMap(masses), build)
+
+
+def _rng(seed: int, purpose: str) -> np.random.Generator:
+    """Random numbers of one purpose: a draw added elsewhere changes nothing here."""
+    return np.random.default_rng([seed, *purpose.encode()])
 
 
 def _tissues(rng: np.random.Generator, age_y: float) -> dict[str, Tissue]:
@@ -192,7 +196,7 @@ def _organs(build: Build, masses_g: dict[str, float], rng: np.random.Generator) 
     kidneys = _kidneys(build, masses_g["kidneys"] / TISSUES["kidney cortex"].density_g_per_ml, rng)
     beans = tuple(kidney.bean for kidney in kidneys)
     stomach = make.stomach(build, float(np.exp(rng.normal(0, 0.12))))
-    liver = make.liver(build, cavity, (*beans[1:], column), masses_g["liver"] / TISSUES["liver"].density_g_per_ml)
+    liver = make.liver(build, cavity, (*beans[1:], column, vessels[3]), masses_g["liver"] / TISSUES["liver"].density_g_per_ml)
     clear = (stomach, beans[0])
     spleen = make.spleen(build, cavity, clear, masses_g["spleen"] / TISSUES["spleen"].density_g_per_ml)
     pancreas = make.pancreas(build, masses_g["pancreas"] / TISSUES["pancreas"].density_g_per_ml)

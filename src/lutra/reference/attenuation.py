@@ -7,8 +7,12 @@ from functools import cache
 from importlib.resources import files
 
 import numpy as np
+from scipy.interpolate import CubicSpline
 
 from lutra.core.errors import OutsideValidity, UsageError
+
+VALID_KEV = (40.0, 700.0)
+"""The table reaches a little further on either side, so that the spline is as good at its ends."""
 
 
 @cache
@@ -20,14 +24,14 @@ def _tables() -> tuple[tuple[float, ...], dict[str, tuple[float, ...]]]:
 def mass_attenuation_cm2_per_g(medium: str, kev: float) -> float:
     """Mass attenuation coefficient, coherent scattering included. [cm2/g]
 
-    Interpolated on log-log axes; between the tabulated energies the error is below 0.3 %.
+    A cubic spline on log-log axes through the tabulated energies.
 
     Parameters
     ----------
     medium
         `soft`, `adipose`, `bone`, `lung`, `air` or `water`.
     kev
-        Photon energy, 50 to 600 keV. [keV]
+        Photon energy, 40 to 700 keV. [keV]
 
     Raises
     ------
@@ -43,6 +47,7 @@ def mass_attenuation_cm2_per_g(medium: str, kev: float) -> float:
     energies, media = _tables()
     if medium not in media:
         raise UsageError(f"medium {medium!r} is not known", required=f"one of: {', '.join(media)}")
-    if not energies[0] <= kev <= energies[-1]:
-        raise OutsideValidity(f"photons of {kev:g} keV", required=f"{energies[0]:g} to {energies[-1]:g} keV")
-    return float(np.exp(np.interp(np.log(kev), np.log(energies), np.log(media[medium]))))
+    low, high = VALID_KEV
+    if not low <= kev <= high:
+        raise OutsideValidity(f"photons of {kev:g} keV", required=f"{low:g} to {high:g} keV")
+    return float(np.exp(CubicSpline(np.log(energies), np.log(media[medium]))(np.log(kev))))

@@ -1,8 +1,8 @@
 """A digital adult: size, build and organs, drawn from a seed.
 
-Masses of kidneys, spleen and liver follow the population the kinetic model is made for: 310 g (both), 180 g and 1800 g at a body surface of 1.85 m2,
-with lognormal spreads of 0.13, 0.40 and 0.18 between persons beyond their size (public whole-body models of somatostatin and PSMA ligands after
-Kletting and Begum). Arms are up, outside the field of view.
+Masses of kidneys, spleen and liver follow the population the kinetic model is made for: 310 g (both), 180 g and 1800 g at a
+body surface of 1.85 m2, with lognormal spreads of 0.13, 0.40 and 0.18 between persons beyond their size (public whole-body
+models of somatostatin and PSMA ligands after Kletting and Begum). Arms are up, outside the field of view.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from attrs import evolve, frozen
 from lutra.core.errors import UsageError
 from lutra.core.frozen import FrozenMap
 from lutra.simulate import organs as make
+from lutra.simulate.combine import HalfSpace, Intersection, Offset, Outside, Union
 from lutra.simulate.paint import mean_regions, regions_on
-from lutra.simulate.shapes import Ellipsoid, HalfSpace, Intersection, Offset, Outside, Shape, Tube, Union
+from lutra.simulate.shapes import Ellipsoid, Shape, Tube, rotation, smooth_line
 from lutra.simulate.skeleton import VERTEBRAE_MM, discs, pelvis, spinal_canal, spine_y_mm, vertebra
 from lutra.simulate.tissues import TISSUES, Tissue, tissue_of
 from lutra.simulate.trunk import Build, Ribs, Trunk
@@ -29,7 +30,8 @@ MEDIAN_MASS_G = {"kidneys": 310.0, "spleen": 180.0, "liver": 1800.0, "pancreas":
 MASS_LOG_SD = {"kidneys": 0.13, "spleen": 0.40, "liver": 0.18, "pancreas": 0.20}
 GFR_MEAN, GFR_SD, GFR_CUT = 85.0, 18.0, (35.0, 130.0)
 HEIGHT_M = {"M": (1.765, 0.068), "F": (1.635, 0.063)}
-"""Mean and standard deviation of central European adults over 50; with a BMI of 25 (log-SD 0.14) the weight is 72 kg, log-SD 0.17. [m]"""
+"""Mean and standard deviation of central European adults over 50; with a BMI of 25 (log-SD 0.14) the weight is 72 kg, log-SD
+0.17. [m]"""
 BMI_MEDIAN, BMI_LOG_SD, BMI_CUT = 25.0, 0.14, (17.0, 42.0)
 SIDES = ("left", "right")
 
@@ -190,18 +192,25 @@ def _shifted(tissue: Tissue, hu: float) -> Tissue:
 
 def _organs(build: Build, masses_g: dict[str, float], rng: np.random.Generator) -> list[tuple[Shape, str]]:
     """Every shape in painting order, with the key of its tissue."""
-    skin, fascia, cavity = Trunk("fat", build, "skin"), Trunk("muscle", build, "fascia"), Trunk("body remainder", build, "cavity")
+    skin, fascia, cavity = (
+        Trunk("fat", build, "skin"),
+        Trunk("muscle", build, "fascia"),
+        Trunk("body remainder", build, "cavity"),
+    )
     column, canal = discs(build.size), spinal_canal(build.size)
     heart, vessels = make.heart(build), make.vessels(build, spine_y_mm)
     kidneys = _kidneys(build, masses_g["kidneys"] / TISSUES["kidney cortex"].density_g_per_ml, rng)
     beans = tuple(kidney.bean for kidney in kidneys)
     stomach = make.stomach(build, float(np.exp(rng.normal(0, 0.12))))
-    liver = make.liver(build, cavity, (*beans[1:], column, vessels[3]), masses_g["liver"] / TISSUES["liver"].density_g_per_ml)
+    liver = make.liver(
+        build, cavity, (*beans[1:], column, vessels[3]), masses_g["liver"] / TISSUES["liver"].density_g_per_ml
+    )
     clear = (stomach, beans[0])
     spleen = make.spleen(build, cavity, clear, masses_g["spleen"] / TISSUES["spleen"].density_g_per_ml)
     pancreas = make.pancreas(build, masses_g["pancreas"] / TISSUES["pancreas"].density_g_per_ml)
     tops = {
-        side: np.array([*_mean(bean)[:2], bean.bounds_lps_mm[1, 2]]) + np.array([-14.0 if side == "left" else 14.0, -8, -2])
+        side: np.array([*_mean(bean)[:2], bean.bounds_lps_mm[1, 2]])
+        + np.array([-14.0 if side == "left" else 14.0, -8, -2])
         for side, bean in zip(SIDES, beans, strict=True)
     }
     painted: list[tuple[Shape, str]] = [(skin, "fat"), (fascia, "muscle"), (cavity, "body remainder")]
@@ -211,11 +220,20 @@ def _organs(build: Build, masses_g: dict[str, float], rng: np.random.Generator) 
     painted += [(heart, "heart"), (column, "disc"), (_small_bowel(build, cavity, column, rng), "bowel")]
     painted += [(piece, "bowel") for piece in make.colon(build)]
     painted += [(stomach, "stomach"), *((shape, "gas") for shape in _gas(build, stomach))]
-    painted += [(pancreas, "pancreas"), (liver, "liver"), (_gallbladder(build, liver, rng), "gallbladder"), (spleen, "spleen")]
+    painted += [
+        (pancreas, "pancreas"),
+        (liver, "liver"),
+        (_gallbladder(build, liver, rng), "gallbladder"),
+        (spleen, "spleen"),
+    ]
     painted += [(shape, "vessel") for shape in vessels]
     painted += [(limb, "adrenals") for limb in make.adrenals(build, tops)]
     for kidney in kidneys:
-        painted += [(kidney.bean, "kidney cortex"), (kidney.medulla, "kidney medulla"), (kidney.pelvis, "kidney pelvis")]
+        painted += [
+            (kidney.bean, "kidney cortex"),
+            (kidney.medulla, "kidney medulla"),
+            (kidney.pelvis, "kidney pelvis"),
+        ]
     painted.append((_bladder(build, rng), "bladder"))
     for label in VERTEBRAE_MM:
         bone, marrow = vertebra(label, build.size)
@@ -243,11 +261,17 @@ def _deep_muscles(build: Build) -> tuple[Shape, ...]:
     """Psoas and the quadratus of the loins."""
     shapes: list[Shape] = []
     for sign in (1, -1):
-        line = [(26 * sign, 44, 30), (33 * sign, 42, -20), (41 * sign, 38, -80), (52 * sign, 28, -150), (66 * sign, 2, -240)]
+        line = [
+            (26 * sign, 44, 30),
+            (33 * sign, 42, -20),
+            (41 * sign, 38, -80),
+            (52 * sign, 28, -150),
+            (66 * sign, 2, -240),
+        ]
         radii = [7, 14, 19, 20, 16]
-        psoas = make.smooth_line(line, radii, 2)
+        psoas = smooth_line(line, radii, 2)
         shapes.append(Tube("muscle", psoas[0] * build.size, psoas[1] * build.size))
-        turn = make.rotation(z_deg=-14 * sign)
+        turn = rotation(z_deg=-14 * sign)
         half = np.multiply((24, 10, 62), build.size)
         shapes.append(Ellipsoid("muscle", np.multiply((62 * sign, 68, -62), build.size), half, turn))
     return tuple(shapes)
@@ -268,14 +292,16 @@ def _sternum(build: Build, cavity: Trunk) -> Shape:
 def _small_bowel(build: Build, cavity: Trunk, column: Shape, rng: np.random.Generator) -> Shape:
     body = make.ellipsoid(build, (2, -34, -108), (92, 48, 100), exponent=3)
     inside = Intersection("", (body, Offset("", cavity, 6), Outside(Offset("", column, -22))), 8)
-    return make.Loops("bowel", inside, 58 * build.girth, tuple(rng.uniform(0, 2 * np.pi, 6)))
+    return make.Loops("bowel", inside, 58 * build.girth, tuple(rng.uniform(0, 2 * np.pi, 6).tolist()))
 
 
 def _gas(build: Build, stomach: Tube) -> tuple[Shape, ...]:
     """Gas rises to the front of a supine patient: a bubble in the stomach, one in the transverse colon."""
     _, transverse, _, _ = make.colon(build)
     front = HalfSpace(build.place(0, -56, 0), (0, -1, 0))
-    return tuple(Intersection("gas", (front, Offset("", gut, depth)), 3) for gut, depth in ((stomach, 4.0), (transverse, 3.5)))
+    return tuple(
+        Intersection("gas", (front, Offset("", gut, depth)), 3) for gut, depth in ((stomach, 4.0), (transverse, 3.5))
+    )
 
 
 def _gallbladder(build: Build, liver: Shape, rng: np.random.Generator) -> Shape:
@@ -286,7 +312,7 @@ def _gallbladder(build: Build, liver: Shape, rng: np.random.Generator) -> Shape:
     face_mm = float(heights[np.argmax(inside)]) if inside.any() else 0.0
     full = float(np.exp(rng.normal(0, 0.2)))
     half = np.multiply((13 * full, 13 * full, 29), build.girth)
-    return Ellipsoid("gallbladder", (x, y, face_mm - 5), half, make.rotation(x_deg=42, y_deg=-24), taper=0.3)
+    return Ellipsoid("gallbladder", (x, y, face_mm - 5), half, rotation(x_deg=42, y_deg=-24), taper=0.3)
 
 
 def _bladder(build: Build, rng: np.random.Generator) -> Shape:

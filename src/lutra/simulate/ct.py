@@ -1,7 +1,7 @@
 """CT of a digital body, and what attenuates photons in it.
 
-The CT number of a voxel is the mean of the tissues in it, each with its texture; then comes what a scanner does: blur, and noise with the
-correlation of filtered backprojection.
+The CT number of a voxel is the mean of the tissues in it, each with its texture; then comes what a scanner does: blur, and
+noise with the correlation of filtered backprojection.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ class CtScanner:
     noise_mm: float
 
 
-# Noise: abdominal protocols reach 10 to 15 HU in slices of 3 to 5 mm, attenuation CT of hybrid scanners about twice to three times that.
+# Noise: abdominal protocols reach 10 to 15 HU in slices of 3 to 5 mm, attenuation CT of hybrid scanners about twice to three
+# times that.
 SCANNERS = {
     CtKind.DIAGNOSTIC: CtScanner(portal_venous=True, fwhm_mm=(1.1, 2.0), noise_hu=12.0, noise_mm=2.2),
     CtKind.LOW_DOSE: CtScanner(portal_venous=False, fwhm_mm=(1.6, 3.0), noise_hu=30.0, noise_mm=3.0),
@@ -179,14 +180,16 @@ def correlated_field(grid: Grid, fwhm_mm: float, rng: np.random.Generator) -> np
 
 
 def _scanner_noise(grid: Grid, fwhm_mm: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Noise of filtered backprojection: in the slice its power rises with the frequency before it falls; between slices it is weakly correlated.
+    """Draw noise as of filtered backprojection. [1] (i, j, k)
 
-    Standard deviation 1. [1] (i, j, k)
+    In the slice its power rises with the frequency before it falls; between slices it is weakly correlated. Standard
+    deviation 1.
     """
     white = rng.standard_normal(grid.shape, np.float32)
     spectrum = fft.rfft2(white, axes=(0, 1))
     f = np.hypot(
-        fft.fftfreq(grid.shape[0], grid.spacing_mm[0])[:, None], fft.rfftfreq(grid.shape[1], grid.spacing_mm[1])[None, :]
+        fft.fftfreq(grid.shape[0], grid.spacing_mm[0])[:, None],
+        fft.rfftfreq(grid.shape[1], grid.spacing_mm[1])[None, :],
     )
     sigma_mm = fwhm_mm / FWHM_PER_SIGMA
     amplitude = np.sqrt(f + 0.01) * np.exp(-((np.pi * sigma_mm * f) ** 2))

@@ -1,7 +1,7 @@
 """A digital body made of a real CT and its labels, painted like one made of shapes.
 
-Every label becomes a smooth surface: the distance to its border, interpolated between voxels. So it can be painted on any grid and in any
-posture, and its volume is that of the label. What no label covers is told apart by its CT number.
+Every label becomes a smooth surface: the distance to its border, interpolated between voxels. So it can be painted on any grid
+and in any posture, and its volume is that of the label. What no label covers is told apart by its CT number.
 """
 
 from __future__ import annotations
@@ -71,15 +71,19 @@ class Sampled:
 
     @property
     def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
+        """Corners of a box that holds it. [mm] (2, 3)"""
         last = np.array(self.grid.shape) - 1
         corners = self.grid.to_lps_mm([(i, j, k) for i in (0, last[0]) for j in (0, last[1]) for k in (0, last[2])])
         return np.array([corners.min(axis=0), corners.max(axis=0)])
 
     def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+        """Depth below the surface, negative outside. [mm] (...)"""
         matrix = np.linalg.inv(self.grid.affine_lps_mm)
         x, y, z = components(points_lps_mm)
         ijk = np.stack([a * x + b * y + c * z + d for a, b, c, d in matrix[:3].tolist()])
-        return ndimage.map_coordinates(self.level, ijk, order=1, mode="constant", cval=float(self.level.min()))
+        return np.asarray(
+            ndimage.map_coordinates(self.level, ijk, order=1, mode="constant", cval=float(self.level.min()))
+        )
 
 
 def body_from_labels(ct: Volume, regions: Sequence[Region], source: str = "labelled CT") -> LabelledBody:
@@ -105,7 +109,9 @@ def body_from_labels(ct: Volume, regions: Sequence[Region], source: str = "label
     if ct.unit != Unit.HU:
         raise UnitMismatch(f"a CT in {ct.unit}", required=str(Unit.HU))
     for region in regions:
-        if region.grid.shape != ct.grid.shape or not np.allclose(region.grid.affine_lps_mm, ct.grid.affine_lps_mm, atol=1e-3):
+        if region.grid.shape != ct.grid.shape or not np.allclose(
+            region.grid.affine_lps_mm, ct.grid.affine_lps_mm, atol=1e-3
+        ):
             raise GridMismatch(
                 f"region {region.name} is on {region.grid.describe()}, the CT on {ct.grid.describe()}",
                 do="resample the labels onto the CT",
@@ -116,7 +122,10 @@ def body_from_labels(ct: Volume, regions: Sequence[Region], source: str = "label
     soft = inside & (ndimage.gaussian_filter(ct.values, 0.7) > SOFT_ABOVE_HU)
     unlabelled = [("fat", inside, TISSUES["fat"]), ("muscle", soft, TISSUES["muscle"])]
     whole = (0, 0, 0)
-    organs = [Organ(name, _sampled(name, ct.grid, whole, mask.astype(np.float32), exact=False), tissue) for name, mask, tissue in unlabelled]
+    organs = [
+        Organ(name, _sampled(name, ct.grid, whole, mask.astype(np.float32), exact=False), tissue)
+        for name, mask, tissue in unlabelled
+    ]
     for region in regions:
         if region.fraction.max(initial=0) >= 0.5:
             shape = _sampled(region.name, ct.grid, region.start_ijk, region.fraction)
@@ -135,7 +144,9 @@ def _body(hu: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     return np.asarray(body)
 
 
-def _sampled(name: str, grid: Grid, start: tuple[int, int, int], fraction: npt.NDArray[np.float32], *, exact: bool = True) -> Sampled:
+def _sampled(
+    name: str, grid: Grid, start: tuple[int, int, int], fraction: npt.NDArray[np.float32], *, exact: bool = True
+) -> Sampled:
     """Level of a region: distance to its border, brought to its volume."""
     inside = np.pad(fraction >= 0.5, MARGIN_VOXELS)
     spacing = grid.spacing_mm

@@ -1,15 +1,18 @@
 r"""Where the points of the reference posture are during a scan: breathing, a bent spine, the patient laid down elsewhere.
 
-The reference is end-expiration with a straight spine in the frame of the anatomy. A scan point is taken back in three steps, each smooth and
-invertible:
+The reference is end-expiration with a straight spine in the frame of the anatomy. A scan point is taken back in three steps,
+each smooth and invertible:
 
 1. rigid: :math:`p_1 = R^T (p - c - t) + c`;
-2. bending: :math:`x_2 = x_1 - b_x s(z_1)`, :math:`y_2 = y_1 - b_y s(z_1)` with :math:`s = \sqrt{1 + (z/L)^2} - 1`, the height unchanged:
+2. bending: :math:`x_2 = x_1 - b_x s(z_1)`, :math:`y_2 = y_1 - b_y s(z_1)` with :math:`s = \sqrt{1 + (z/L)^2} - 1`, the height
+unchanged:
    volume is kept exactly;
-3. breathing: :math:`z_3 = z_2 + A\,w`, :math:`y_3 = y_2 + a\,w` with a weight `w` that is 1 in the liver, falls off towards spine,
+3. breathing: :math:`z_3 = z_2 + A\,w`, :math:`y_3 = y_2 + a\,w` with a weight `w` that is 1 in the liver, falls off towards
+spine,
    chest wall, pelvis and apex, and is zero nowhere abruptly. Sliding along the chest wall is thereby a shear.
 
-From the scan to the reference every step is explicit, which is what painting needs; the other direction is a fixed-point iteration.
+From the scan to the reference every step is explicit, which is what painting needs; the other direction is a fixed-point
+iteration.
 """
 
 from __future__ import annotations
@@ -90,7 +93,9 @@ class Motion:
         points = _floating(points_lps_mm)
         if self.is_identity:
             return points
-        x, y, z = self._relative(components(points), self.centre_lps_mm + self.translation_mm, rotation(*self.turn_deg).T)
+        x, y, z = self._relative(
+            components(points), self.centre_lps_mm + self.translation_mm, rotation(*self.turn_deg).T
+        )
         bend = self._bend(z)
         x, y = x - float(self.bend_mm[0]) * bend, y - float(self.bend_mm[1]) * bend
         dy, dz = self._breath(x, y, z)
@@ -123,7 +128,7 @@ class Motion:
         return _points(*turned, self.centre_lps_mm + self.translation_mm)
 
     def displacement_on(self, grid: Grid) -> npt.NDArray[np.float64]:
-        """What to add to the centre of each voxel of a scan to come to the reference. [mm] (i, j, k, 3)"""
+        """Vector from the centre of each voxel of a scan to where it is in the reference. [mm] (i, j, k, 3)"""
         centres = grid.to_lps_mm(np.moveaxis(np.indices(grid.shape), 0, -1))
         return np.asarray(self.reference_from_scan(centres) - centres, np.float64)
 
@@ -172,8 +177,8 @@ def _points(x: FloatArray, y: FloatArray, z: FloatArray, origin: FloatArray) -> 
 class MotionSpread:
     """How much scans of one patient differ: standard deviations, and depths of breath.
 
-    Sources: repositioning in hybrid imaging 3-5 mm and 1-2 degrees; liver cranio-caudal 8-25 mm in quiet breathing, up to 40 mm in a deep breath
-    [keall2006, AAPM task group 76]. Bending is our own choice.
+    Sources: repositioning in hybrid imaging 3-5 mm and 1-2 degrees; liver cranio-caudal 8-25 mm in quiet breathing, up to 40
+    mm in a deep breath [keall2006, AAPM task group 76]. Bending is our own choice.
     """
 
     translation_mm: float = 4.0
@@ -189,7 +194,12 @@ QUIET_MEAN = 0.375
 
 
 def sample_motion(
-    seed: int, session: str = "", scan: str = "", breathing: str = "quiet", spread: MotionSpread | None = None, size: float = 1.0
+    seed: int,
+    session: str = "",
+    scan: str = "",
+    breathing: str = "quiet",
+    spread: MotionSpread | None = None,
+    size: float = 1.0,
 ) -> Motion:
     """Draw the posture of one scan.
 
@@ -207,7 +217,11 @@ def sample_motion(
     spread = spread or MotionSpread()
     lie = np.random.default_rng([seed, *f"posture {session}".encode()])
     breath = np.random.default_rng([seed, *f"breath {session} {scan}".encode()])
-    translation, turn, bend = lie.normal(0, spread.translation_mm, 3), lie.normal(0, spread.turn_deg, 3), lie.normal(0, spread.bend_mm, 2)
+    translation, turn, bend = (
+        lie.normal(0, spread.translation_mm, 3),
+        lie.normal(0, spread.turn_deg, 3),
+        lie.normal(0, spread.bend_mm, 2),
+    )
     depth_mm = spread.quiet_breath_mm * exp(breath.normal(0, spread.quiet_breath_log_sd))
     held_mm = abs(breath.normal(0, spread.held_breath_sd_mm))
     by_kind = {"quiet": QUIET_MEAN * depth_mm, "expiration": held_mm, "none": 0.0}

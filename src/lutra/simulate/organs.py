@@ -1,36 +1,20 @@
 """The soft organs: each from a few surfaces, brought to a wanted volume.
 
-Liver and spleen lie against the diaphragm and the wall, so they are cut from the cavity and grow downwards or inwards; kidneys are beans
-with a hilum. What an organ must not touch is cut out of it, so that its volume is what was asked for.
+Liver and spleen lie against the diaphragm and the wall, so they are cut from the cavity and grow downwards or inwards; kidneys
+are beans with a hilum. What an organ must not touch is cut out of it, so that its volume is what was asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from attrs import field, frozen
+from attrs import frozen
 
 from lutra.core.frozen import FloatArray
-from lutra.simulate.shapes import (
-    FAR_MM,
-    Ellipsoid,
-    HalfSpace,
-    Intersection,
-    Offset,
-    Outside,
-    Scaled,
-    Shape,
-    Tube,
-    Union,
-    components,
-    rotation,
-    smooth_line,
-    smooth_minimum,
-    some,
-    volume_ml,
-)
+from lutra.simulate.combine import FAR_MM, HalfSpace, Intersection, Offset, Outside, Scaled, Union, smooth_minimum
+from lutra.simulate.shapes import Ellipsoid, Shape, Tube, components, rotation, smooth_line, some, volume_ml
 from lutra.simulate.trunk import Build, Trunk
 
 GAP_MM = 2.5
@@ -65,13 +49,18 @@ def solved(make: Callable[[float], Shape], wanted_ml: float, low: float, high: f
 
 
 def ellipsoid(
-    build: Build, centre: tuple[float, float, float], half: tuple[float, float, float], **more: float | npt.NDArray[np.float64]
+    build: Build,
+    centre: tuple[float, float, float],
+    half: tuple[float, float, float],
+    **more: float | npt.NDArray[np.float64],
 ) -> Ellipsoid:
     """Place an ellipsoid given in millimetres of the 1.75 m adult."""
     return Ellipsoid("", build.place(*centre), np.multiply(half, build.girth), **more)  # type: ignore[arg-type]
 
 
-def tube(name: str, build: Build, corners: list[tuple[float, float, float]], radii: list[float], pieces: int = 3) -> Tube:
+def tube(
+    name: str, build: Build, corners: Sequence[tuple[float, float, float]], radii: Sequence[float], pieces: int = 3
+) -> Tube:
     """Place a smooth tube given in millimetres of the 1.75 m adult."""
     line, radius = smooth_line([build.place(*corner) for corner in corners], np.multiply(radii, build.girth), pieces)
     return Tube(name, line, radius)
@@ -80,7 +69,7 @@ def tube(name: str, build: Build, corners: list[tuple[float, float, float]], rad
 def domes(build: Build) -> tuple[Shape, Shape]:
     """Right and left dome of the diaphragm at end-expiration, as bodies."""
     across, high = build.size * build.wide, build.size
-    right = Ellipsoid("", build.place(-66, -6, 54), (78 * across, 94 * across, 100 * high))
+    right = Ellipsoid("", build.place(-66, -6, 54), (78 * across, 94 * across, 100 * high), lower=1.9)
     left = Ellipsoid("", build.place(68, -2, 44), (76 * across, 92 * across, 94 * high))
     return right, left
 
@@ -89,14 +78,14 @@ def lungs(build: Build, cavity: Trunk, heart: Shape, spine: Shape) -> tuple[Shap
     """Left and right lung: the chest above the domes, beside the mediastinum."""
     right_dome, left_dome = domes(build)
     base = build.place(0, 0, 30)
-    walls = (
+    walls: tuple[Shape, ...] = (
         HalfSpace(base, (0, 0, 1)),
         Offset("", cavity, 2.5),
         Outside(Offset("", heart, -GAP_MM)),
         Outside(Offset("", spine, -6)),
     )
-    left = (HalfSpace((20 * build.size, 0, 0), (1, 0, 0)), *walls, Outside(left_dome))
-    right = (HalfSpace((-20 * build.size, 0, 0), (-1, 0, 0)), *walls, Outside(right_dome))
+    left: tuple[Shape, ...] = (HalfSpace((20 * build.size, 0, 0), (1, 0, 0)), *walls, Outside(left_dome))
+    right: tuple[Shape, ...] = (HalfSpace((-20 * build.size, 0, 0), (-1, 0, 0)), *walls, Outside(right_dome))
     return Intersection("left lung", left, 7), Intersection("right lung", right, 7)
 
 
@@ -117,14 +106,21 @@ def liver(build: Build, cavity: Trunk, keep_clear: tuple[Shape, ...], wanted_ml:
     def down_to(depth_mm: float) -> Shape:
         edge = np.asarray(build.place(-100, -20, -depth_mm)) - HOLLOW_MM * np.array([-0.52, -0.27, 0.81])
         visceral = Outside(Ellipsoid("", edge, np.full(3, HOLLOW_MM)))  # hollow, as the right colic flexure leaves it
-        parts = (lobes, visceral, Offset("", cavity, 3), fissure, hilum, *(Outside(Offset("", s, -GAP_MM)) for s in keep_clear))
+        parts: tuple[Shape, ...] = (
+            lobes,
+            visceral,
+            Offset("", cavity, 3),
+            fissure,
+            hilum,
+            *(Outside(Offset("", s, -GAP_MM)) for s in keep_clear),
+        )
         return Intersection("liver", parts, 9)
 
     return solved(down_to, wanted_ml, -60, 160)
 
 
 def spleen(build: Build, cavity: Trunk, keep_clear: tuple[Shape, ...], wanted_ml: float) -> Shape:
-    """A crescent between stomach, kidney and the left wall."""
+    """Crescent between stomach, kidney and the left wall."""
     _, left_dome = domes(build)
     turn = rotation(x_deg=32, z_deg=-32)
     centre = np.asarray(build.place(100, 34, 92))
@@ -133,7 +129,9 @@ def spleen(build: Build, cavity: Trunk, keep_clear: tuple[Shape, ...], wanted_ml
     def grown(factor: float) -> Shape:
         outer = Ellipsoid("", centre, np.multiply((33, 44, 64), build.girth * factor), turn)
         clear = (Outside(Offset("", s, -GAP_MM)) for s in keep_clear)
-        return Intersection("spleen", (outer, Offset("", cavity, 3), Offset("", left_dome, 1), Outside(hollow_of), *clear), 7)
+        return Intersection(
+            "spleen", (outer, Offset("", cavity, 3), Offset("", left_dome, 1), Outside(hollow_of), *clear), 7
+        )
 
     return solved(grown, wanted_ml, 0.4, 2.6)
 
@@ -196,9 +194,11 @@ class Pyramids:
 
     @property
     def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
+        """Corners of a box that holds it. [mm] (2, 3)"""
         return self.organ.bounds_lps_mm
 
     def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+        """Depth below the surface, negative outside. [mm] (...)"""
         x, y, z = (p - float(c) for p, c in zip(components(points_lps_mm), self.centre_lps_mm, strict=True))
         (ax, ay, az), (bx, by, bz) = self.axes[:, 2].tolist(), self.axes[:, 1].tolist()
         along, across = ax * x + ay * y + az * z, bx * x + by * y + bz * z
@@ -225,14 +225,16 @@ class Loops:
     name: str
     inside: Shape
     pitch_mm: float
-    phase: tuple[float, ...] = field(converter=lambda numbers: tuple(float(n) for n in numbers))
+    phase: tuple[float, ...]
     fill: float = 0.25
 
     @property
     def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
+        """Corners of a box that holds it. [mm] (2, 3)"""
         return self.inside.bounds_lps_mm
 
     def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+        """Depth below the surface, negative outside. [mm] (...)"""
         level = np.array(self.inside.level_mm(points_lps_mm))
         near = level > -FAR_MM
         level[near] = smooth_minimum(level[near], self._pattern_mm(some(points_lps_mm, near)), 6.0)
@@ -283,7 +285,9 @@ def adrenals(build: Build, tops_mm: dict[str, FloatArray]) -> tuple[Tube, ...]:
     for side, top in tops_mm.items():
         sign = 1 if side == "left" else -1
         for inwards in (0, 1):
-            ends = np.array([(-9 * sign, -12, 3), (-5 * sign - 6 * sign * inwards, 6, -1), (1 * sign - 12 * sign * inwards, 20, -6)])
+            ends = np.array(
+                [(-9 * sign, -12, 3), (-5 * sign - 6 * sign * inwards, 6, -1), (1 * sign - 12 * sign * inwards, 20, -6)]
+            )
             radii = np.array([3.9, 3.6, 2.8]) * build.size
             limbs.append(Tube("adrenals", top + ends * build.size, radii))
     return tuple(limbs)
@@ -296,16 +300,20 @@ def vessels(build: Build, spine_y: Callable[[float], float]) -> tuple[Shape, ...
     def beside(x: float, before: float, heights: list[float]) -> list[tuple[float, float, float]]:
         return [(x * s, (spine_y(z) - before) * s, z * s) for z in heights]
 
-    def pipe(name: str, corners: list[tuple[float, float, float]], radii: list[float]) -> Tube:
+    def pipe(name: str, corners: Sequence[tuple[float, float, float]], radii: Sequence[float]) -> Tube:
         line, radius = smooth_line(corners, np.multiply(radii, s), 2)
         return Tube(name, line, radius)
 
     down = beside(14, 20, [250, 190]) + beside(11, 27, [130, 60]) + beside(7, 28, [-10, -90])
     legs = [
-        [(sign * 5 * s, (spine_y(-95) - 28) * s, -92 * s), (sign * 28 * s, 12 * s, -140 * s), (sign * 62 * s, 4 * s, -225 * s)]
+        [
+            (sign * 5 * s, (spine_y(-95) - 28) * s, -92 * s),
+            (sign * 28 * s, 12 * s, -140 * s),
+            (sign * 62 * s, 4 * s, -225 * s),
+        ]
         for sign in (1, -1)
     ]
-    cava = beside(-19, 26, [-105, -40, 20, 70]) + [(-24 * s, 6 * s, 118 * s), (-22 * s, -2 * s, 160 * s)]
+    cava = [*beside(-19, 26, [-105, -40, 20, 70]), (-24 * s, 6 * s, 118 * s), (-22 * s, -2 * s, 160 * s)]
     portal = [build.place(*p) for p in ((6, -20, 8), (-14, -8, 30), (-34, -4, 52), (-58, -4, 66))]
     return (
         pipe("aorta", down, [12, 12, 11.5, 10.5, 9.5, 8.5]),
@@ -313,4 +321,3 @@ def vessels(build: Build, spine_y: Callable[[float], float]) -> tuple[Shape, ...
         pipe("inferior vena cava", cava, [10, 10.5, 11, 12, 13, 13]),
         pipe("portal vein", portal, [6, 7, 6.5, 4]),
     )
-

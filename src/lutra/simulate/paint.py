@@ -1,7 +1,7 @@
 """Shapes on a grid: the share of each voxel that belongs to each region, whatever the posture.
 
-Layers are looked at from the top. What a layer covers is taken from the share that is left, so that the shares of a voxel add up to the share of
-the body in it, by construction. Only voxels that a surface may cut are looked at more than once.
+Layers are looked at from the top. What a layer covers is taken from the share that is left, so that the shares of a voxel add
+up to the share of the body in it, by construction. Only voxels that a surface may cut are looked at more than once.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from attrs import frozen
 
 from lutra.core.grid import Grid
 from lutra.core.region import Region, RegionKind, RegionOrigin
+from lutra.simulate.combine import Union
 from lutra.simulate.motion import Motion
-from lutra.simulate.shapes import Shape, Union, some
+from lutra.simulate.shapes import Shape, some
 
 SUBSAMPLES_PER_RADIUS = 6.0
 """Sub-voxels are at most this part of the smallest half-extent of a lesion: the volume of a sphere is then within 1 %. [1]"""
@@ -30,7 +31,8 @@ ONE_LOOK = frozenset(
 )
 """Organs whose volume nobody asks for to a percent: the depth below the surface at the middle of a voxel tells its share."""
 RAMP = 0.75
-"""Width over which the share goes from 0 to 1, in sub-voxels; 1 overstates the volume of a sphere by (w / 2R)^2, 0 is noise. [1]"""
+"""Width over which the share goes from 0 to 1, in sub-voxels; 1 overstates the volume of a sphere by (w / 2R)^2, 0 is noise.
+[1]"""
 POINTS_AT_ONCE = 400_000
 DEFORMED_MARGIN_MM = 4.0
 Box = tuple[slice, slice, slice]
@@ -183,7 +185,9 @@ class _Canvas:
         )
         scan = i + j + k + affine[:3, 3, None, None, None]
         at = motion.reference_from_scan(np.moveaxis(scan, 0, -1))
-        self._at = np.ascontiguousarray(np.moveaxis(at, -1, 0), np.float32)  # one voxel wider than the grid on every side
+        self._at = np.ascontiguousarray(
+            np.moveaxis(at, -1, 0), np.float32
+        )  # one voxel wider than the grid on every side
         self._reach_mm = 0.55 * float(np.linalg.norm(grid.spacing_mm))  # a little more than half a diagonal
 
     def paint(self) -> dict[str, list[Share]]:
@@ -251,14 +255,17 @@ class _Canvas:
     def _sub_voxels(
         self, index: tuple[npt.NDArray[np.intp], ...], offsets: npt.NDArray[np.float32]
     ) -> npt.NDArray[np.float32]:
-        """Reference coordinates inside voxels, by the local linear map. [mm] (3, n, m)"""
-        points = self._at[:, *index][:, :, None] + np.float32(0)
+        """Find reference coordinates inside voxels by the local linear map. [mm] (3, n, m)"""
+        points = self._coordinates(index)[:, :, None]
         for axis in range(3):
             ahead = tuple(n + (a == axis) for a, n in enumerate(index))
             behind = tuple(n - (a == axis) for a, n in enumerate(index))
-            step = (self._at[:, *ahead] - self._at[:, *behind]) * np.float32(0.5)
+            step = (self._coordinates(ahead) - self._coordinates(behind)) * np.float32(0.5)
             points = points + step[:, :, None] * offsets[axis]
         return points
+
+    def _coordinates(self, index: tuple[npt.NDArray[np.intp], ...]) -> npt.NDArray[np.float32]:
+        return np.stack([axis[index] for axis in self._at])
 
     def _subsamples(self, layer: _Layer) -> tuple[int, ...]:
         spacing = np.array(self._grid.spacing_mm)

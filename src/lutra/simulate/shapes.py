@@ -1,8 +1,7 @@
 """Closed surfaces given by a level: positive inside, zero on the surface, near it the distance to it.
 
-Anatomy is built from a few bodies and from what can be done with them: a smooth union, intersection or difference rounds the
-edge where two surfaces meet, an offset peels a layer off. Far from the surface a level is only a monotone measure of depth.
-Points are (..., 3); single precision stays single precision.
+Anatomy is built from a few bodies, here, and from what can be done with them, in :mod:`lutra.simulate.combine`. Far from the
+surface a level is only a monotone measure of depth. Points are (..., 3); single precision stays single precision.
 """
 
 from __future__ import annotations
@@ -17,10 +16,7 @@ from attrs import evolve, field, frozen
 from lutra.core.frozen import FloatArray, float64
 from lutra.core.grid import MM3_PER_ML
 
-UNBOUNDED_MM = ((-1e6,) * 3, (1e6,) * 3)
 TINY = 1e-6
-FAR_MM = 12.0
-"""Further out than this no voxel of an image in use is cut by the surface, and a level need only be negative. [mm]"""
 
 
 class Shape(Protocol):
@@ -39,6 +35,11 @@ class Shape(Protocol):
     def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
         """Depth below the surface, negative outside. [mm] (...) for points (..., 3)"""
         ...
+
+
+def some(points: FloatArray, chosen: npt.NDArray[np.bool_]) -> FloatArray:
+    """Points of a mask. [mm] (n, 3)"""
+    return np.moveaxis(np.stack([p[chosen] for p in components(points)]), 0, -1)
 
 
 def rotation(x_deg: float = 0.0, y_deg: float = 0.0, z_deg: float = 0.0) -> npt.NDArray[np.float64]:
@@ -71,6 +72,8 @@ class Ellipsoid:
         Own x of a point at own height z is shifted by `bend * z**2`: a bean. [1/mm]
     taper
         Own x and y are shrunk by this share from the middle to the upper end, and widened to the lower. [1]
+    lower
+        Length of the lower half over that of the upper. [1]
     """
 
     name: str
@@ -80,20 +83,23 @@ class Ellipsoid:
     exponent: float = 2.0
     bend_per_mm: float = 0.0
     taper: float = 0.0
+    lower: float = 1.0
 
     @property
     def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
+        """Corners of a box that holds it. [mm] (2, 3)"""
         a, b, c = self.semi_axes_mm * (1 + abs(self.taper) * np.array([1, 1, 0]))
-        own = np.array([[-a, -b, -c], [a, b, c]])
-        own[:, 0] += sorted((0, self.bend_per_mm * c**2))
+        own = np.array([[-a, -b, -c * self.lower], [a, b, c]])
+        own[:, 0] += sorted((0, self.bend_per_mm * (c * max(1, self.lower)) ** 2))
         corners = np.array([(own[i, 0], own[j, 1], own[k, 2]) for i, j, k in np.ndindex(2, 2, 2)])
-        if self.exponent == 2 and not self.bend_per_mm and not self.taper:
+        if self.exponent == 2 and not self.bend_per_mm and not self.taper and self.lower == 1:
             half = np.sqrt((self.axes**2) @ self.semi_axes_mm**2)
             return np.array([self.centre_lps_mm - half, self.centre_lps_mm + half])
         corners = corners @ self.axes.T + self.centre_lps_mm
         return np.array([corners.min(axis=0), corners.max(axis=0)])
 
     def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+        """Depth below the surface, negative outside. [mm] (...)"""
         x, y, z = self._own(points_lps_mm)
         if self.taper:
             width = 1 - self.taper * np.clip(z / float(self.semi_axes_mm[2]), -1, 1)
@@ -101,6 +107,8 @@ class Ellipsoid:
         if self.bend_per_mm:
             x = x - self.bend_per_mm * z * z
         a, b, c = (float(n) for n in self.semi_axes_mm)
+        if self.lower != 1:
+            z = z * np.where(z < 0, np.float32(1 / self.lower), np.float32(1))
         u, v, w = x / a, y / b, z / c
         if self.exponent == 2:
             scaled = np.sqrt(u * u + v * v + w * w)
@@ -149,10 +157,12 @@ class Tube:
 
     @property
     def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
+        """Corners of a box that holds it. [mm] (2, 3)"""
         around = self.radii_mm[:, None]
         return np.array([(self.line_lps_mm - around).min(axis=0), (self.line_lps_mm + around).max(axis=0)])
 
     def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+        """Depth below the surface, negative outside. [mm] (...)"""
         x, y, z = components(points_lps_mm)
         pieces = zip(self.line_lps_mm, self.line_lps_mm[1:], self.radii_mm, self.radii_mm[1:], strict=False)
         return reduce(np.maximum, (_round_cone(x, y, z, *piece) for piece in pieces))
@@ -215,6 +225,7 @@ class Blob:
 
     @property
     def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
+        """Corners of a box that holds it. [mm] (2, 3)"""
         reach = self.radius_mm * float(np.exp(np.abs(self.lobes[:, 3]).sum())) * self.stretch
         fine = _directions(4000)
         half = np.abs(fine * self._radius(*components(fine))[:, None] * self.stretch).max(axis=0) * 1.03
@@ -236,6 +247,7 @@ class Blob:
         return self.scaled((volume_ml / self.volume_ml) ** (1 / 3))
 
     def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+        """Depth below the surface, negative outside. [mm] (...)"""
         x, y, z = (
             (p - float(c)) / float(s)
             for p, c, s in zip(components(points_lps_mm), self.centre_lps_mm, self.stretch, strict=True)
@@ -284,157 +296,6 @@ def irregular_blob(
     directions /= np.linalg.norm(directions, axis=1)[:, None]
     blob = Blob(name, centre_lps_mm, 10.0, np.column_stack((directions, heights)), degrees)
     return blob.with_volume(volume_ml)
-
-
-@frozen(eq=False)
-class HalfSpace:
-    """Everything behind a plane.
-
-    Parameters
-    ----------
-    inwards
-        Unit vector into it. (3,)
-    """
-
-    point_lps_mm: npt.NDArray[np.float64] = field(converter=float64)
-    inwards: npt.NDArray[np.float64] = field(converter=lambda n: float64(np.divide(n, np.linalg.norm(n))))
-    name: str = ""
-
-    @property
-    def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
-        box = np.array(UNBOUNDED_MM)
-        for axis in np.flatnonzero(np.abs(self.inwards) == 1):
-            box[0 if self.inwards[axis] > 0 else 1, axis] = self.point_lps_mm[axis]
-        return box
-
-    def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
-        (a, b, c), offset = self.inwards.tolist(), float(self.inwards @ self.point_lps_mm)
-        x, y, z = components(points_lps_mm)
-        return np.asarray(a * x + b * y + c * z - offset)
-
-
-@frozen(eq=False)
-class Union:
-    """What is in any of its parts; `rounding_mm` fills the groove where they meet. [mm]"""
-
-    name: str
-    parts: tuple[Shape, ...]
-    rounding_mm: float = 0.0
-
-    @property
-    def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
-        boxes = np.array([part.bounds_lps_mm for part in self.parts])
-        return np.array([boxes[:, 0].min(axis=0), boxes[:, 1].max(axis=0)]) + _margin(self.rounding_mm / 4)
-
-    def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
-        levels = (-part.level_mm(points_lps_mm) for part in self.parts)
-        return np.asarray(-reduce(lambda one, other: smooth_minimum(one, other, self.rounding_mm), levels))
-
-
-@frozen(eq=False)
-class Intersection:
-    """What is in all of its parts; `rounding_mm` takes the edge off where they meet. [mm]
-
-    Later parts are looked at only where they can matter, so the smallest belongs first.
-    """
-
-    name: str
-    parts: tuple[Shape, ...]
-    rounding_mm: float = 0.0
-
-    @property
-    def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
-        boxes = np.array([part.bounds_lps_mm for part in self.parts])
-        return np.array([boxes[:, 0].max(axis=0), boxes[:, 1].min(axis=0)])
-
-    def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
-        first, *others = self.parts
-        level = first.level_mm(points_lps_mm)
-        for part in others:
-            near = level > -FAR_MM
-            if isinstance(part, Outside):
-                near &= _in_box(points_lps_mm, part.shape.bounds_lps_mm + _margin(FAR_MM))
-            if near.all():
-                level = smooth_minimum(level, part.level_mm(points_lps_mm), self.rounding_mm)
-            elif near.any():
-                level[near] = smooth_minimum(level[near], part.level_mm(some(points_lps_mm, near)), self.rounding_mm)
-        return level
-
-
-def some(points: FloatArray, chosen: npt.NDArray[np.bool_]) -> FloatArray:
-    """Points of a mask. [mm] (n, 3)"""
-    return np.moveaxis(np.stack([p[chosen] for p in components(points)]), 0, -1)
-
-
-def _in_box(points: FloatArray, box: FloatArray) -> npt.NDArray[np.bool_]:
-    inside = np.ones(points.shape[:-1], bool)
-    for p, low, high in zip(components(points), *box.tolist(), strict=True):
-        inside &= (p > low) & (p < high)
-    return inside
-
-
-@frozen(eq=False)
-class Outside:
-    """Everything but a shape; with an intersection it makes a difference."""
-
-    shape: Shape
-    name: str = ""
-
-    @property
-    def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
-        return np.array(UNBOUNDED_MM)
-
-    def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
-        return np.asarray(-self.shape.level_mm(points_lps_mm))
-
-
-@frozen(eq=False)
-class Offset:
-    """A shape whose outer layer is peeled off; a negative depth adds one. [mm]"""
-
-    name: str
-    shape: Shape
-    depth_mm: float
-
-    @property
-    def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
-        box = self.shape.bounds_lps_mm
-        return box + _margin(-self.depth_mm) if self.depth_mm < 0 else box
-
-    def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
-        return np.asarray(self.shape.level_mm(points_lps_mm) - self.depth_mm)
-
-
-@frozen(eq=False)
-class Scaled:
-    """A shape grown or shrunk about a point."""
-
-    name: str
-    shape: Shape
-    about_lps_mm: npt.NDArray[np.float64] = field(converter=float64)
-    factor: float
-
-    @property
-    def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
-        return np.asarray((self.shape.bounds_lps_mm - self.about_lps_mm) * self.factor + self.about_lps_mm)
-
-    def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
-        shift = (self.about_lps_mm * (1 - 1 / self.factor)).tolist()
-        own = [p * (1 / self.factor) + s for p, s in zip(components(points_lps_mm), shift, strict=True)]
-        return np.asarray(self.shape.level_mm(np.moveaxis(np.stack(own), 0, -1)) * self.factor)
-
-
-def smooth_minimum(one: FloatArray, other: FloatArray, rounding_mm: float) -> FloatArray:
-    """Minimum of two levels whose edge is rounded over a width. [mm]"""
-    smaller = np.minimum(one, other)
-    if not rounding_mm:
-        return smaller
-    overlap = np.maximum(rounding_mm - np.abs(one - other), 0)
-    return np.asarray(smaller - overlap * overlap * (0.25 / rounding_mm))
-
-
-def _margin(mm: float) -> npt.NDArray[np.float64]:
-    return np.array([[-mm], [mm]])
 
 
 def volume_ml(shape: Shape, samples: int = 64) -> float:

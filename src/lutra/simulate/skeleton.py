@@ -7,7 +7,8 @@ import numpy.typing as npt
 from attrs import field, frozen
 
 from lutra.core.frozen import FloatArray, float64
-from lutra.simulate.shapes import Ellipsoid, Offset, Shape, Tube, Union, components, rotation, smooth_line, smooth_minimum
+from lutra.simulate.combine import Offset, Union, smooth_minimum
+from lutra.simulate.shapes import Ellipsoid, Shape, Tube, components, rotation, smooth_line
 from lutra.simulate.trunk import SPINE_Y_MM
 
 VERTEBRAE_MM = {
@@ -20,7 +21,9 @@ CORTEX_MM = 2.2
 
 def spine_y_mm(z_mm: float) -> float:
     """Where the middle of the vertebral bodies is: hollow in the loins, bent back in the chest. [mm]"""
-    return SPINE_Y_MM - 12 * float(np.exp(-(((z_mm + 70) / 75) ** 2))) + 12 * float(np.exp(-(((z_mm - 190) / 110) ** 2)))
+    return (
+        SPINE_Y_MM - 12 * float(np.exp(-(((z_mm + 70) / 75) ** 2))) + 12 * float(np.exp(-(((z_mm - 190) / 110) ** 2)))
+    )
 
 
 @frozen(eq=False)
@@ -40,10 +43,12 @@ class Drum:
 
     @property
     def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
+        """Corners of a box that holds it. [mm] (2, 3)"""
         half = self.half_mm + abs(self.tilt) * self.half_mm[[0, 2, 1]] * np.array([0, 1, 1])
         return np.array([self.centre_lps_mm - half, self.centre_lps_mm + half])
 
     def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+        """Depth below the surface, negative outside. [mm] (...)"""
         x, y, z = (p - float(c) for p, c in zip(components(points_lps_mm), self.centre_lps_mm, strict=True))
         y, z = y - self.tilt * z, z + self.tilt * y
         a, b, h = (float(n) for n in self.half_mm)
@@ -61,11 +66,13 @@ class Mirrored:
 
     @property
     def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
+        """Corners of a box that holds it. [mm] (2, 3)"""
         box = np.array(self.shape.bounds_lps_mm)
         box[0, 0] = -box[1, 0]
         return box
 
     def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+        """Depth below the surface, negative outside. [mm] (...)"""
         x, y, z = components(points_lps_mm)
         return self.shape.level_mm(np.moveaxis(np.stack([np.abs(x), y, z]), 0, -1))
 
@@ -78,17 +85,18 @@ def vertebra(label: str, size: float) -> tuple[Shape, Shape]:
     tilt = (spine_y_mm(z + 10) - spine_y_mm(z - 10)) / 20
     half = np.array([21.5 + 0.9 * level, 16.0 + 0.3 * level, 13.6 if z < 60 else 11.9]) * size
     body = Drum("", np.multiply((0, y, z), size), half, tilt)
+    middle = np.array((0, y, z))
     back = np.array([(9, 11, 4), (14, 24, 2), (4, 37, -5), (0, 58, -15)], float)
     side = np.array([(14, 25, 2), (34, 31, 4)], float)
-    arch = Tube("", (back + (0, y, z)) * size, np.array([5, 5.5, 4.5, 3.5]) * size)
-    transverse = Tube("", (side + (0, y, z)) * size, np.array([5, 3.5]) * size)
+    arch = Tube("", (back + middle) * size, np.array([5, 5.5, 4.5, 3.5]) * size)
+    transverse = Tube("", (side + middle) * size, np.array([5, 3.5]) * size)
     return Union(f"vertebra {label}", (body, Mirrored(arch), Mirrored(transverse))), Offset(
         f"marrow {label}", body, CORTEX_MM * size
     )
 
 
 def discs(size: float) -> Shape:
-    """The column of discs; vertebrae are painted over it."""
+    """Column of discs; vertebrae are painted over it."""
     heights = np.array([VERTEBRAE_MM["L5"] - 24, *sorted(VERTEBRAE_MM.values())[::2], VERTEBRAE_MM["T3"] + 15])
     line = np.array([(0, spine_y_mm(z), z) for z in heights]) * size
     return Tube("discs", line, np.full(len(line), 17.0 * size))

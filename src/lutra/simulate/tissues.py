@@ -34,9 +34,10 @@ class Tissue:
     kinetics: str = "rest"
 
 
-# Densities: ICRU 44 and ICRP 110 tissue tables. CT numbers without contrast: usual 120 kVp values, chosen so that Schneider's conversion
-# (dose/mass.py) gives the density within 2 %, which is the disagreement of its own branches. Portal venous enhancement (70 s): liver +50, spleen
-# +75, kidney +150, muscle +12, blood +115 HU, the order of abdominal protocols; no value here is taken from a single publication.
+# Densities: ICRU 44 and ICRP 110 tissue tables. CT numbers without contrast: usual 120 kVp values, chosen so that Schneider's
+# conversion (dose/mass.py) gives the density within 2 %, which is the disagreement of its own branches. Portal venous
+# enhancement (70 s): liver +50, spleen +75, kidney +150, muscle +12, blood +115 HU, the order of abdominal protocols; no value
+# here is taken from a single publication.
 TISSUES = {
     "fat": Tissue(-94, -93, 0.95, "adipose", 7, 10, "fat"),
     "muscle": Tissue(52, 64, 1.05, "soft", 9, 6, "muscle"),

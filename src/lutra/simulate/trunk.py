@@ -1,7 +1,7 @@
 """The trunk: outline, subcutaneous fat, muscle wall and the cavity inside, with ribs in the wall.
 
-Lengths are those of an adult of 1.75 m, the origin in the midline between L1 and L2, x to the left, y to the back, z upwards; a `Build` scales
-them. Only the cavity widens with the build: skin and wall are layers around it.
+Lengths are those of an adult of 1.75 m, the origin in the midline between L1 and L2, x to the left, y to the back, z upwards;
+a `Build` scales them. Only the cavity widens with the build: skin and wall are layers around it.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Build:
     @property
     def girth(self) -> float:
         """Factor for the semi-axes of what lies in the cavity. [1]"""
-        return self.size * self.wide**0.5
+        return float(self.size * self.wide**0.5)
 
 
 def ease(z: FloatArray, start: float, end: float) -> FloatArray:
@@ -80,9 +80,13 @@ class Trunk:
 
     @property
     def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
+        """Corners of a box that holds it. [mm] (2, 3)"""
         side, front, back = self._half_axes_mm.max(axis=1).tolist()
         return np.array(
-            [[-side, self._middle_mm - front, BOTTOM_MM * self.build.size], [side, self._middle_mm + back, TOP_MM * self.build.size]]
+            [
+                [-side, self._middle_mm - front, BOTTOM_MM * self.build.size],
+                [side, self._middle_mm + back, TOP_MM * self.build.size],
+            ]
         )
 
     @property
@@ -107,6 +111,7 @@ class Trunk:
         return np.stack((side, front, back))
 
     def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+        """Depth below the surface, negative outside. [mm] (...)"""
         b = self.build
         x, y, z = components(points_lps_mm)
         y = y - self._middle_mm
@@ -134,12 +139,14 @@ class Ribs:
 
     @property
     def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
+        """Corners of a box that holds it. [mm] (2, 3)"""
         box = np.array(self.cavity.bounds_lps_mm)
         box[:, :2] += np.array([[-14], [14]])
         box[:, 2] = np.array([-10, 325]) * self.cavity.build.size
         return box
 
     def level_mm(self, points_lps_mm: FloatArray) -> FloatArray:
+        """Depth below the surface, negative outside. [mm] (...)"""
         b = self.cavity.build
         x, y, z = components(points_lps_mm)
         z, behind = z * (1 / b.size), 25 - (y - SPINE_Y_MM * b.size) * (1 / (b.size * b.wide))

@@ -17,7 +17,19 @@ from lutra.simulate.paint import _Canvas, _Layer
 from lutra.simulate.shapes import Ellipsoid, Shape, irregular_blob
 
 FIELD_MM = ((-186, 186), (-146, 146), (-84, 168))
-NAMES = ["liver", "spleen", "pancreas", "stomach", "bowel", "adrenals", "muscle", "fat", "body remainder", "left lung", "right lung"]
+NAMES = [
+    "liver",
+    "spleen",
+    "pancreas",
+    "stomach",
+    "bowel",
+    "adrenals",
+    "muscle",
+    "fat",
+    "body remainder",
+    "left lung",
+    "right lung",
+]
 NAMES += [f"{side} kidney {part}" for side in ("left", "right") for part in ("cortex", "medulla", "pelvis")]
 NAMES += [f"{what} {n}" for n in ("T10", "T11", "T12", "L1", "L2", "L3") for what in ("vertebra", "marrow")]
 
@@ -31,7 +43,11 @@ class Lesion:
 
 LESIONS = (
     Lesion("sphere", Ellipsoid("", (-80.7, -20.3, 62.1), (5, 5, 5))),
-    Lesion("irregular", irregular_blob("", (-70, 20, 100), 20, np.random.default_rng(1)), Ellipsoid("", (-70, 20, 100), (8, 8, 8))),
+    Lesion(
+        "irregular",
+        irregular_blob("", (-70, 20, 100), 20, np.random.default_rng(1)),
+        Ellipsoid("", (-70, 20, 100), (8, 8, 8)),
+    ),
 )
 
 
@@ -72,13 +88,17 @@ def truth(body: Body) -> dict[str, float]:
 
 # ---- population ----
 def test_organ_masses_of_a_population() -> None:
-    """Medians 310, 180, 1800 g and spreads 0.13, 0.40, 0.18 once body surface and filtration are divided out; both sexes, plausible people."""
+    """Medians 310, 180, 1800 g and spreads 0.13, 0.40, 0.18 once body surface and filtration are divided out."""
     bodies = [sample_body(seed) for seed in range(400)]
     size = np.array([b.bsa_m2 / 1.85 for b in bodies])
     filtration = np.array([(b.gfr_ml_per_min / 85) ** 0.25 for b in bodies])
-    for organ, median_g, log_sd, by in (("kidneys", 310, 0.13, size * filtration), ("spleen", 180, 0.4, size), ("liver", 1800, 0.18, size)):
+    for organ, median_g, log_sd, by in (
+        ("kidneys", 310, 0.13, size * filtration),
+        ("spleen", 180, 0.4, size),
+        ("liver", 1800, 0.18, size),
+    ):
         relative = np.log([b.masses_g[organ] for b in bodies]) - np.log(by)
-        assert np.exp(np.median(relative)) == pytest.approx(median_g, rel=0.06)  # 0.4 / sqrt(400) x 1.25 x 2
+        assert np.exp(np.median(relative)) == pytest.approx(median_g, rel=0.06)  # spleen: 0.4 / sqrt(400) x 1.25 x 2
         assert relative.std() == pytest.approx(log_sd, rel=0.1)
     assert 0.42 < np.mean([b.sex == "F" for b in bodies]) < 0.58
     assert np.median([b.weight_kg for b in bodies]) == pytest.approx(72, rel=0.04)
@@ -139,7 +159,9 @@ def test_regions_share_the_body_exactly(body: Body, motion: Motion, spacing_mm: 
 
 @pytest.mark.parametrize("shift_mm", [0.0, 1.7])
 @pytest.mark.parametrize("spacing_mm", [2.0, 4.0, 6.0, (6.0, 6.0, 4.0)])
-def test_volumes_do_not_depend_on_the_grid(body: Body, truth: dict[str, float], spacing_mm: float, shift_mm: float) -> None:
+def test_volumes_do_not_depend_on_the_grid(
+    body: Body, truth: dict[str, float], spacing_mm: float, shift_mm: float
+) -> None:
     """Liver within 0.5 %, kidneys 1 %, a 10 mm lesion 3 % of the fine grid, wherever the voxels lie."""
     found = volumes(regions_on(body, LESIONS, grid(spacing_mm, shift_mm)))
     assert found["liver"] == pytest.approx(truth["liver"], rel=0.005)
@@ -157,7 +179,11 @@ def test_a_lesion_takes_its_place_from_the_organ_it_lies_in(body: Body) -> None:
     taken = without["liver"] - with_["liver"]
     assert taken == pytest.approx(with_["sphere"] + with_["irregular"] + with_["irregular core"], rel=1e-4)
     kinds = {region.name: region.kind for region in regions_on(body, LESIONS, on)}
-    assert {name for name, kind in kinds.items() if kind is RegionKind.LESION} == {"sphere", "irregular", "irregular core"}
+    assert {name for name, kind in kinds.items() if kind is RegionKind.LESION} == {
+        "sphere",
+        "irregular",
+        "irregular core",
+    }
 
 
 def test_organs_change_volume_by_the_jacobian(body: Body, truth: dict[str, float]) -> None:

@@ -35,7 +35,9 @@ def regions(body: Body) -> tuple[Region, ...]:
     return regions_on(body, (), grid())
 
 
-def inner_mean(values: np.ndarray[tuple[int, ...], np.dtype[np.float32]], regions: tuple[Region, ...], name: str) -> float:
+def inner_mean(
+    values: np.ndarray[tuple[int, ...], np.dtype[np.float32]], regions: tuple[Region, ...], name: str
+) -> float:
     region = next(r for r in regions if r.name == name)
     return float(values[region.box][region.fraction > 0.999].mean())
 
@@ -73,7 +75,10 @@ def test_ct_numbers_are_those_of_the_tissues(body: Body, regions: tuple[Region, 
 def test_contrast_medium_and_dose_differ_between_the_two(body: Body, regions: tuple[Region, ...]) -> None:
     """Kidneys and spleen enhance more than the liver, the liver more than muscle; the low-dose CT is noisier."""
     diagnostic, low = (hu_volume(regions, grid(), body, kind, 1).values for kind in ("diagnostic", "low-dose"))
-    rise = {n: inner_mean(diagnostic, regions, n) - inner_mean(low, regions, n) for n in ("left kidney cortex", "spleen", "liver", "muscle")}
+    rise = {
+        n: inner_mean(diagnostic, regions, n) - inner_mean(low, regions, n)
+        for n in ("left kidney cortex", "spleen", "liver", "muscle")
+    }
     assert list(rise.values()) == sorted(rise.values(), reverse=True)
     air = np.s_[:4, :4]
     for image, kind in ((diagnostic, CtKind.DIAGNOSTIC), (low, CtKind.LOW_DOSE)):

@@ -56,7 +56,15 @@ def test_jacobian_is_the_ratio_of_volumes() -> None:
 
 @pytest.mark.parametrize(
     ("place", "low", "high"),
-    [(LIVER, 0.9, 1), (RIGHT_KIDNEY, 0.6, 1), (SPLEEN, 0.6, 1), (L2, 0, 0.25), (BLADDER, 0, 0.02), (LUNG_APEX, 0, 0.1), (BACK, 0, 0.65)],
+    [
+        (LIVER, 0.9, 1),
+        (RIGHT_KIDNEY, 0.6, 1),
+        (SPLEEN, 0.6, 1),
+        (L2, 0, 0.25),
+        (BLADDER, 0, 0.02),
+        (LUNG_APEX, 0, 0.1),
+        (BACK, 0, 0.65),
+    ],
 )
 def test_breathing_moves_who_breathes(place: tuple[float, ...], low: float, high: float) -> None:
     """Downwards (to the feet) by this share of the depth of breath [keall2006: kidneys 11-16 mm where the liver moves 13-17]."""
@@ -85,7 +93,11 @@ def test_single_precision_stays_within_a_thousandth() -> None:
 
 
 def test_scans_of_a_session_lie_alike_and_breathe_differently() -> None:
-    ct, spect, other = sample_motion(1, "cycle 1", "ct"), sample_motion(1, "cycle 1", "spect"), sample_motion(1, "cycle 2", "ct")
+    ct, spect, other = (
+        sample_motion(1, "cycle 1", "ct"),
+        sample_motion(1, "cycle 1", "spect"),
+        sample_motion(1, "cycle 2", "ct"),
+    )
     np.testing.assert_array_equal(ct.translation_mm, spect.translation_mm)
     np.testing.assert_array_equal(ct.bend_mm, spect.bend_mm)
     assert ct.breath_mm != spect.breath_mm

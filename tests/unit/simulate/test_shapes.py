@@ -9,22 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lutra.simulate.shapes import (
-    Blob,
-    Ellipsoid,
-    HalfSpace,
-    Intersection,
-    Offset,
-    Outside,
-    Scaled,
-    Shape,
-    Tube,
-    Union,
-    irregular_blob,
-    rotation,
-    smooth_line,
-    volume_ml,
-)
+from lutra.simulate.combine import HalfSpace, Intersection, Offset, Outside, Scaled, Union
+from lutra.simulate.shapes import Blob, Ellipsoid, Shape, Tube, irregular_blob, rotation, smooth_line, volume_ml
 
 TILTED = rotation(20, -35, 50)
 BALL = Ellipsoid("ball", (3, -4, 5), (20, 20, 20))
@@ -42,6 +28,7 @@ def surface_points(shape: Ellipsoid, n: int = 500) -> np.ndarray[tuple[int, ...]
         (Ellipsoid("", (3, -4, 5), (30, 20, 10), TILTED), 4 / 3 * pi * 6),
         (Ellipsoid("", (0, 0, 0), (30, 20, 10), TILTED, exponent=4), 8 * 6 * 0.810256),  # Gamma(5/4)^3 / Gamma(7/4)
         (Ellipsoid("", (0, 0, 0), (20, 20, 40), bend_per_mm=0.01), 4 / 3 * pi * 16),  # a bend is a shear
+        (Ellipsoid("", (0, 0, 0), (20, 20, 20), lower=2), 2 / 3 * pi * (8 + 16)),
         (Tube("", [(0, 0, 0), (30, 40, 0)], [10, 10]), pi * 5 + 4 / 3 * pi),
         (HalfBall := Intersection("", (BALL, HalfSpace((3, -4, 5), (0, 1, 0)))), 2 / 3 * pi * 8),
         (Union("", (BALL, HalfBall)), 4 / 3 * pi * 8),
@@ -58,7 +45,7 @@ def test_volume_in_closed_form(shape: Shape, expected_ml: float) -> None:
 
 
 def test_level_is_the_distance_near_the_surface() -> None:
-    """3 mm along the normal, in and out. The smallest radius of curvature is 22^2/40 = 12 mm, so first order errs by up to 3/(2 x 12) = 12.5 %."""
+    """3 mm along the normal. The smallest radius of curvature is 22^2/40 = 12 mm: first order errs by up to 3/24 = 12.5 %."""
     shape = Ellipsoid("", (3, -4, 5), (40, 30, 22), TILTED)
     on = surface_points(shape)
     own = (on - shape.centre_lps_mm) @ shape.axes
@@ -76,7 +63,9 @@ def test_distance_to_a_tube_is_exact() -> None:
 
 
 @given(seed=st.integers(0, 10_000), volume=st.floats(0.3, 500), irregularity=st.floats(0, 0.25))
-def test_an_irregular_lesion_has_the_volume_asked_for_and_is_closed(seed: int, volume: float, irregularity: float) -> None:
+def test_an_irregular_lesion_has_the_volume_asked_for_and_is_closed(
+    seed: int, volume: float, irregularity: float
+) -> None:
     """Its centre is inside; along every direction there is one way out; its box holds it."""
     blob = irregular_blob("lesion", (10, -20, 30), volume, np.random.default_rng(seed), irregularity)
     assert blob.volume_ml == pytest.approx(volume, rel=1e-6)

@@ -1,6 +1,7 @@
-"""A digital body and ten lesions painted on 60 x 45 x 80 voxels of 6 x 6 x 4 mm, in the posture of a scan. Target: at most 0.15 s.
+"""A digital body and ten lesions painted on 60 x 45 x 80 voxels of 6 x 6 x 4 mm, in the posture of a scan.
 
-Processor time of one thread is what counts, so that the figure holds on a busy machine; the wall time of the fastest round stands beside it.
+Target: at most 0.15 s. Processor time of one thread is what counts, so that the figure holds on a busy machine; the wall time of
+the fastest round stands beside it.
 """
 
 from __future__ import annotations
@@ -49,9 +50,8 @@ def main() -> None:
         busy.append(time.thread_time() - starts[0])
         wall.append(time.perf_counter() - starts[1])
     verdict = "met" if min(busy) <= TARGET_S else "MISSED"
-    print(
-        f"{len(regions)} regions painted in {min(busy):.3f} s of processor time, {min(wall):.3f} s wall; target {TARGET_S} s: {verdict}"
-    )
+    print(f"{len(regions)} regions painted in {min(busy):.3f} s of processor time, {min(wall):.3f} s wall")
+    print(f"target {TARGET_S} s: {verdict}")
 
 
 if __name__ == "__main__":

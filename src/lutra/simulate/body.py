@@ -203,7 +203,7 @@ def _organs(build: Build, masses_g: dict[str, float], rng: np.random.Generator) 
     beans = tuple(kidney.bean for kidney in kidneys)
     stomach = make.stomach(build, float(np.exp(rng.normal(0, 0.12))))
     liver = make.liver(
-        build, cavity, (*beans[1:], column, vessels[3]), masses_g["liver"] / TISSUES["liver"].density_g_per_ml
+        build, cavity, (*beans[1:], column), vessels[3], masses_g["liver"] / TISSUES["liver"].density_g_per_ml
     )
     clear = (stomach, beans[0])
     spleen = make.spleen(build, cavity, clear, masses_g["spleen"] / TISSUES["spleen"].density_g_per_ml)

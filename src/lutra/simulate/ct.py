@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +21,6 @@ from lutra.core.region import Region, RegionKind
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.reference.attenuation import mass_attenuation_cm2_per_g
-from lutra.simulate.body import Body
 from lutra.simulate.tissues import Tissue, tissue_of
 
 AIR_HU, AIR_G_PER_ML = -1000.0, 0.0012
@@ -29,6 +29,14 @@ TABLE_HALF_MM, TABLE_THICKNESS_MM, TABLE_SAG_MM = 215.0, 24.0, 32.0
 """A carbon-fibre shell filled with foam; its middle hangs lower than its edges."""
 FWHM_PER_SIGMA = 2.3548200450309493
 CM_PER_MM = 0.1
+
+
+class Tissues(Protocol):
+    """Whoever knows what the regions of a body are made of."""
+
+    def tissue(self, region_name: str, *, is_lesion: bool = False) -> Tissue:
+        """Tissue of a region."""
+        ...
 
 
 class CtKind(StrEnum):
@@ -71,7 +79,7 @@ SCANNERS = {
 def hu_volume(
     regions: Sequence[Region],
     grid: Grid,
-    body: Body,
+    body: Tissues,
     kind: CtKind | str = CtKind.DIAGNOSTIC,
     seed: int = 0,
     *,
@@ -124,13 +132,13 @@ def hu_volume(
     return Volume(np.maximum(image, -1024), grid, Unit.HU)
 
 
-def density_volume(regions: Sequence[Region], grid: Grid, body: Body | None = None) -> Volume:
+def density_volume(regions: Sequence[Region], grid: Grid, body: Tissues | None = None) -> Volume:
     """Mass density of a painted body in air. [g/mL] Without `body` its tissues are those of everybody."""
     density = {region.name: _own_tissue(region, body).density_g_per_ml for region in regions}
     return Volume(_sum(regions, grid, density, AIR_G_PER_ML), grid, Unit.G_PER_ML)
 
 
-def attenuation_volume(regions: Sequence[Region], grid: Grid, kev: float, body: Body | None = None) -> Volume:
+def attenuation_volume(regions: Sequence[Region], grid: Grid, kev: float, body: Tissues | None = None) -> Volume:
     """Linear attenuation of a painted body in air, for narrow beams. [1/mm]
 
     Parameters
@@ -146,7 +154,7 @@ def attenuation_volume(regions: Sequence[Region], grid: Grid, kev: float, body: 
     return Volume(_sum(regions, grid, per_mm, air), grid, Unit.PER_MM)
 
 
-def _own_tissue(region: Region, body: Body | None) -> Tissue:
+def _own_tissue(region: Region, body: Tissues | None) -> Tissue:
     is_lesion = region.kind is RegionKind.LESION
     return body.tissue(region.name, is_lesion=is_lesion) if body else tissue_of(region.name, is_lesion=is_lesion)
 

@@ -95,11 +95,11 @@ def heart(build: Build) -> Shape:
     return Ellipsoid("heart", build.place(20, -32, 186), np.multiply((62, 43, 50), size), rotation(y_deg=24, z_deg=28))
 
 
-def liver(build: Build, cavity: Trunk, keep_clear: tuple[Shape, ...], wanted_ml: float) -> Shape:
+def liver(build: Build, cavity: Trunk, keep_clear: tuple[Shape, ...], cava: Shape, wanted_ml: float) -> Shape:
     """Right lobe under the right dome, left lobe before the stomach; the lower face is moved until the volume is right."""
     right_dome, _ = domes(build)
     left_lobe = ellipsoid(build, (22, -50, 104), (72, 34, 40), axes=rotation(y_deg=14, x_deg=-12), taper=0.2)
-    lobes = Union("", (Offset("", right_dome, 3), left_lobe), 18)
+    lobes = Union("", (Offset("", right_dome, 1.5), left_lobe), 18)
     fissure = Outside(ellipsoid(build, (-6, -72, 52), (5, 30, 40), axes=rotation(z_deg=12)))
     hilum = Outside(ellipsoid(build, (-22, 2, 46), (26, 17, 17)))
 
@@ -109,7 +109,8 @@ def liver(build: Build, cavity: Trunk, keep_clear: tuple[Shape, ...], wanted_ml:
         parts: tuple[Shape, ...] = (
             lobes,
             visceral,
-            Offset("", cavity, 3),
+            Offset("", cavity, 1.5),
+            Outside(cava),
             fissure,
             hilum,
             *(Outside(Offset("", s, -GAP_MM)) for s in keep_clear),
@@ -276,7 +277,8 @@ def pancreas(build: Build, wanted_ml: float) -> Shape:
     corners = [(-30, -10, -22), (-26, -14, 0), (-4, -24, 16), (22, -18, 28), (50, 6, 40), (78, 22, 58)]
     shape = tube("", build, corners, [13, 15, 9, 10, 10, 8], 3)
     middle = shape.line_lps_mm.mean(axis=0)
-    return Scaled("pancreas", shape, middle, (wanted_ml / volume_ml(shape)) ** (1 / 3))
+    factor = (wanted_ml / volume_ml(shape)) ** (1 / 3)
+    return Tube("pancreas", middle + (shape.line_lps_mm - middle) * factor, shape.radii_mm * factor)
 
 
 def adrenals(build: Build, tops_mm: dict[str, FloatArray]) -> tuple[Tube, ...]:

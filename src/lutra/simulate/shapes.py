@@ -6,7 +6,7 @@ surface a level is only a monotone measure of depth. Points are (..., 3); single
 
 from __future__ import annotations
 
-from functools import reduce
+from functools import cache, cached_property, reduce
 from typing import Any, Protocol
 
 import numpy as np
@@ -223,7 +223,7 @@ class Blob:
     degrees: tuple[int, ...] = ()
     stretch: npt.NDArray[np.float64] = field(factory=lambda: np.ones(3), converter=float64)
 
-    @property
+    @cached_property
     def bounds_lps_mm(self) -> npt.NDArray[np.float64]:
         """Corners of a box that holds it. [mm] (2, 3)"""
         reach = self.radius_mm * float(np.exp(np.abs(self.lobes[:, 3]).sum())) * self.stretch
@@ -273,6 +273,7 @@ LEGENDRE: dict[int, Any] = {
 """Legendre polynomials by degree."""
 
 
+@cache
 def _directions(n: int) -> npt.NDArray[np.float64]:
     """Spread directions evenly over the sphere, along a golden spiral. (n, 3)"""
     z = 1 - (2 * np.arange(n) + 1) / n

@@ -151,7 +151,7 @@ def test_regions_share_the_body_exactly(body: Body, motion: Motion, spacing_mm: 
     """Shares of all regions add up to the share of the outline alone, in every voxel."""
     on, posture = grid(spacing_mm), motion if moved else Motion()
     regions = regions_on(body, LESIONS, on, posture)
-    outline = _Canvas(on, posture, [_Layer("fat", RegionKind.ORGAN, body.organs[0].shape)]).paint()["fat"][0][1]
+    outline = _Canvas(on, posture, [_Layer("fat", RegionKind.ORGAN, (body.organs[0].shape,))]).paint()["fat"][0][1]
     np.testing.assert_allclose(total(regions), outline, atol=1e-5)
     assert all(region.fraction.min() >= 0 and region.fraction.max() <= 1 for region in regions)
     assert len({region.name for region in regions}) == len(regions)

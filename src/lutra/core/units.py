@@ -21,6 +21,7 @@ class Unit(StrEnum):
     ML = "mL"
     MM = "mm"
     MM2_PER_S = "mm2/s"
+    PER_MM = "/mm"
     PER_S = "/s"
     S = "s"
     SUV_BW = "g/mL{SUVbw}"

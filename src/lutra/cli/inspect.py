@@ -24,15 +24,13 @@ def print_series(series: tuple[SeriesInspection, ...]) -> None:
             facts.add_row("grid", escape(one.grid.describe()))
         for line in one.holds:
             facts.add_row("holds", escape(line))
-        for name, value in (
-            ("unit", one.unit),
-            ("acquired", one.acquired_at),
-            ("decay reference", one.decay_referenced_to),
-        ):
-            if one.holds:
-                continue
-            facts.add_row(name, escape(value) if value else "[magenta]undetermined[/magenta]")
-        if one.modality in {"PT", "NM"}:
+        nuclear = one.modality in {"PT", "NM"}
+        expected = {"unit": one.unit, "acquired": one.acquired_at}
+        expected |= {"decay reference": one.decay_referenced_to} if nuclear else {}
+        for name, value in expected.items():
+            if not one.holds:
+                facts.add_row(name, escape(value) if value else "[magenta]undetermined[/magenta]")
+        if nuclear:
             facts.add_row("SUV rule", f"{escape(one.suv_case or '')}: {escape(one.suv_bw_reason)}")
             for name, title in SUV_FACTORS.items():
                 facts.add_row(f"{title} factor", _factor(one.suv_factors.get(name, ())))

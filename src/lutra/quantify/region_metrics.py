@@ -46,7 +46,7 @@ def measure(
     """Measure a region in an image on the same grid.
 
     Voxels count by their share inside the region; for a maximum, and as centre of the 1 mL sphere of `suv_peak`, those at least
-    half inside. Voxels without a value (NaN) are left out, with a Finding.
+    half inside. Voxels without a value (NaN, and 0 of an ADC map) are left out, with a Finding.
 
     Parameters
     ----------
@@ -77,6 +77,8 @@ def measure(
     weights = region.fraction.astype(np.float64)
     findings: list[Finding] = []
     known = np.isfinite(voxels)
+    if volume.unit is Unit.MM2_PER_S:
+        known &= voxels > 0  # makers, and our own fits, write 0 where there is no coefficient
     if not known.all():
         findings += _left_out(region, series_uid, float(weights[~known].sum() / (weights.sum() or 1)))
         voxels, weights = np.where(known, voxels, 0.0), np.where(known, weights, 0.0)

@@ -68,9 +68,11 @@ def test_noise_of_a_ct_mean_counts_voxels() -> None:
     assert values_of(NOISE, Unit.HU)["hu_mean"].budget["noise: L01 9"] == pytest.approx(1 / 1000**0.5, rel=0.1)
 
 
-def test_voxels_without_a_value_are_left_out_and_named() -> None:
+@pytest.mark.parametrize("gap", [np.nan, 0.0])
+def test_voxels_without_a_value_are_left_out_and_named(gap: float) -> None:
+    """Makers write 0 into an ADC map where there is no coefficient."""
     values = np.full(GRID.shape, 1e-3)
-    values[5:10] = np.nan  # half of the box
+    values[5:10] = gap  # half of the box
     outcome = measure(Volume(values, GRID, Unit.MM2_PER_S), BOX, "L01", "9", QuantifySettings())
     assert outcome.value is not None
     assert outcome.value.values["adc_mean"].value == pytest.approx(1e-3)

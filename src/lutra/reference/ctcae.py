@@ -41,7 +41,7 @@ class CtcaeGrid:
 
 @cache
 def ctcae_grid(analyte: str, version: str = "5") -> CtcaeGrid:
-    """Return the grid of `platelets`, `neutrophils`, `wbc`, `lymphocytes`, `haemoglobin`, `creatinine`, `alt`, `ast` or `bilirubin`.
+    """Return the grid of an analyte, by its name in `ctcae.toml`.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The course of treatment: cycles given, put off, halved or stopped, as blood and dose command.
 
-A few days before every cycle blood is taken; the rules of :mod:`clinic_rules` see what the laboratory measured, not what is true. The
-doses of a cycle depend on the activity given and are asked for when it is given, so a half cycle irradiates half.
+A few days before every cycle blood is taken; the rules of :mod:`clinic_rules` see what the laboratory measured, not what is
+true. The doses of a cycle depend on the activity given and are asked for when it is given, so a half cycle irradiates half.
 """
 
 from __future__ import annotations
@@ -227,7 +227,7 @@ def _stops(after_cycle: int, seed: int, s: ClinicSettings, dose_score: float) ->
 
 
 def _planned_day(previous: int, first_day: datetime, s: ClinicSettings, r: np.random.Generator) -> int:
-    """A working day within the window; treatment is given from Monday to Thursday, for there are scans on the next day."""
+    """Draw a day within the window, from Monday to Thursday: there are scans on the next day."""
     low, high = (round(7 * weeks) for weeks in s.weeks_between)
     days = [previous + gap for gap in range(low, high + 1)]
     working = [d for d in days if (first_day.weekday() + d) % 7 < FRIDAY]

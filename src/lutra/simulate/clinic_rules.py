@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
-from attrs import field, frozen
+from attrs import frozen
 
 from lutra.core.errors import InputError
 from lutra.simulate.labs import LabSample, Person, analytes
@@ -45,7 +45,7 @@ class Dosing:
 class ClinicRules:
     """The table."""
 
-    rules: tuple[Rule, ...] = field(converter=tuple)
+    rules: tuple[Rule, ...]
     dosing: Dosing
 
 
@@ -62,7 +62,7 @@ class RuleSeen:
 def label_rules() -> ClinicRules:
     """Return the rules in the manner of the product label."""
     table = tomllib.loads((files("lutra.simulate") / "clinic_rules.toml").read_text("utf-8"))
-    return ClinicRules([Rule(**row) for row in table["rule"]], Dosing(**table["dosing"]))
+    return ClinicRules(tuple(Rule(**row) for row in table["rule"]), Dosing(**table["dosing"]))
 
 
 def evaluate(rules: Sequence[Rule], now: LabSample, baseline: LabSample, person: Person) -> tuple[RuleSeen, ...]:

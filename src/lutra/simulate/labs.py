@@ -1,8 +1,8 @@
 """Laboratory values of a digital patient: what is true, what the laboratory finds, and their CTCAE grades.
 
-Blood counts follow the marrow dose (:mod:`blood_counts`), creatinine the filtration (:mod:`kidney_function`), chromogranin A the living
-tumour; liver values and albumin stay at the patient's baseline, for no dependence on dose is published. The table of analytes is
-`labs.toml`. The noise of a sample belongs to its day: asking for one more day changes no other.
+Blood counts follow the marrow dose (:mod:`blood_counts`), creatinine the filtration (:mod:`kidney_function`), chromogranin A
+the living tumour; liver values and albumin stay at the patient's baseline, for no dependence on dose is published. The table of
+analytes is `labs.toml`. The noise of a sample belongs to its day: asking for one more day changes no other.
 """
 
 from __future__ import annotations
@@ -188,7 +188,7 @@ def true_labs(
     tumour_ratio: npt.ArrayLike = 1.0,
     renal_effect: bool = True,
 ) -> dict[str, Array]:
-    """What an error-free laboratory would find, by analyte. (days)
+    """Return what an error-free laboratory would find, by analyte. (days)
 
     Parameters
     ----------

@@ -207,7 +207,7 @@ class _History:
 
 @frozen(eq=False)
 class _Look:
-    """One reader's readings of one lesion: true long axis, both axes as read (visits, 2), and the size at which it is called new."""
+    """Readings of one lesion by one reader: the true long axis, both axes as read, and the size at which it is called new."""
 
     true_mm: Array
     mm: list[tuple[float, float]]

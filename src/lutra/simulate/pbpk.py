@@ -227,7 +227,10 @@ def solve(p: Parameters, peptide_nmol: float, infusion_min: float) -> Solution:
     after = infusion_min + np.r_[0, np.geomspace(0.5, END_MIN - infusion_min, 150)]
     start = np.zeros(at.size)
     pieces: list[tuple[Array, Array, Array]] = []
-    for times, inflow in ((during, 1 / infusion_min), (after, 0.0)):  # one step must not straddle the end of the infusion
+    for times, inflow in (
+        (during, 1 / infusion_min),
+        (after, 0.0),
+    ):  # one step must not straddle the end of the infusion
         run = solve_ivp(
             rate,
             (times[0], times[-1]),

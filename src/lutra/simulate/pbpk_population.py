@@ -1,4 +1,4 @@
-"""Who the kinetic patients are: parameters drawn from the population, and what changes from visit to visit.
+"""Who the kinetic patients are: parameters drawn from the population.
 
 The numbers are in `pbpk_population.toml`, each with its source and how far it can be trusted. Every draw has a stream of its
 own, named after what is drawn: a further lesion or quantity changes no other.
@@ -10,17 +10,15 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from math import exp, log, sqrt
+from math import exp
 
 import numpy as np
 from attrs import field, frozen
 
 from lutra.core.errors import UsageError
 from lutra.core.frozen import FrozenMap, frozen_map
-from lutra.simulate.pbpk import KIDNEYS, ORGANS, REST, Array, Parameters
+from lutra.simulate.pbpk import ORGANS, REST
 
-PEPTIDE_G_PER_MOL = 1435.6
-"""Molar mass of octreotate with its chelator, unlabelled [M]."""
 GRADES = (1, 2, 3)
 
 
@@ -109,8 +107,8 @@ class LesionKinetics:
     ----------
     receptor_nmol_per_l, flow_ml_per_min_g, ps_ml_per_min_g
         Of the living part; `vitality`, common to the three, is inside. [nmol/L], [mL/(min.g)]
-    k_int_per_min, release_half_time_h
-        Internalisation and release.
+    k_int_per_min, release_effective_h
+        Internalisation; release, as the effective half-life with 177Lu that it leads to.
     receptor_per_cycle
         What remains of the receptors from one cycle to the next. [1]
     discordant
@@ -126,7 +124,7 @@ class LesionKinetics:
     flow_ml_per_min_g: float
     ps_ml_per_min_g: float
     k_int_per_min: float
-    release_half_time_h: float
+    release_effective_h: float
     receptor_per_cycle: float
     discordant: bool
 
@@ -202,13 +200,13 @@ def sample_kinetics(
     table = population()
     whole = table["whole_body"]
     gfr_ratio = gfr / whole["reference_gfr_ml_min"].value
-    numbers = {name: _drawn(row, seed, name, settings.spread) for name, row in whole.items()}
+    numbers = {name: drawn_value(row, seed, name, settings.spread) for name, row in whole.items()}
     numbers["haematocrit"] += numbers["haematocrit_of_men"] * (1 if sex == "M" else -1)
     numbers["reabsorbed"] *= gfr_ratio ** numbers["reabsorbed_gfr_exponent"]
     organs: dict[str, tuple[float, ...]] = {}
-    for name in ("receptor_nmol_per_l", "k_int_per_min", "release_half_time_h", "trapping"):
-        organs[name] = tuple(_drawn(table[name][o], seed, f"{name} {o}", settings.spread) for o in ORGANS)
-    mass = {o: _drawn(table["mass_kg"][o], seed, f"mass_kg {o}", settings.spread) for o in ORGANS}
+    for name in ("receptor_nmol_per_l", "k_int_per_min", "release_effective_h", "trapping"):
+        organs[name] = tuple(drawn_value(table[name][o], seed, f"{name} {o}", settings.spread) for o in ORGANS)
+    mass = {o: drawn_value(table["mass_kg"][o], seed, f"mass_kg {o}", settings.spread) for o in ORGANS}
     mass = {o: kg * weight_kg / numbers["reference_weight_kg"] for o, kg in mass.items()}
     mass["kidneys"] *= gfr_ratio ** numbers["kidney_mass_gfr_exponent"]
     mass |= organ_mass_kg or {}
@@ -226,132 +224,7 @@ def sample_kinetics(
     )
 
 
-def parameters_at(
-    patient: KineticPatient, nuclide: str, cycle: int, lesion_volumes_ml: Mapping[str, float] | None = None
-) -> Parameters:
-    """Return the patient as the equations see it at one visit.
-
-    Parameters
-    ----------
-    patient
-        Before the first therapy.
-    nuclide
-        `Lu-177` or `Ga-68`.
-    cycle
-        Therapy cycle from 1. For a PET, the number of the cycle it precedes: 1 (or 0) at baseline, 5 after four cycles.
-    lesion_volumes_ml
-        Volumes at this visit where they differ from those at baseline; 0 for a lesion that is not there. [mL]
-    """
-    table, numbers, settings = population(), patient.numbers, patient.settings
-    treated = max(cycle - 1, 0)
-    visit = f"{nuclide} {cycle}"
-
-    def varied(row: Row, name: str) -> float:
-        if row.visit_log_sd == 0:
-            return 1.0
-        spread = row.visit_log_sd * settings.visit_spread
-        return exp(spread * float(stream(patient.seed, f"visit {visit} {name}").normal()))
-
-    plasma_l = numbers["plasma_l_per_m2"] * (1 - numbers["haematocrit"]) * patient.bsa_m2
-    volumes = {le.lesion_id: le.volume_ml for le in patient.lesions} | dict(lesion_volumes_ml or {})
-    present = [le for le in patient.lesions if volumes[le.lesion_id] > 0]
-    row = table["lesion"]
-    lesion_kg = np.array(
-        [volumes[le.lesion_id] * le.viable_fraction * row["density_g_per_ml"].value * 1e-3 for le in present]
-    )
-    mass = np.array(patient.organs["mass_kg"])
-    mass[REST] = max(patient.weight_kg - np.delete(mass, REST).sum() - lesion_kg.sum(), 0.1 * patient.weight_kg)
-    vascular, interstitial = _volumes(mass, plasma_l)
-    available = 1 - settings.ssa_occupancy
-    receptor = np.array(patient.organs["receptor_nmol_per_l"]) * available
-    receptor *= [varied(table["receptor_nmol_per_l"][o], o) for o in ORGANS]
-    trend = settings.kidney_trend_per_cycle or numbers["kidney_trend_per_cycle"]
-    receptor[KIDNEYS] *= trend**treated
-    aa = numbers["amino_acid_effect"] * table[f"study.{nuclide}"]["amino_acids"].value * settings.amino_acids
-    reabsorbed = numbers["reabsorbed"] * trend**treated * varied(table["whole_body"]["reabsorbed"], "reabsorbed")
-    lesion_receptor = [
-        le.receptor_nmol_per_l
-        * available
-        * le.receptor_per_cycle**treated
-        * varied(row["receptor_nmol_per_l"], f"receptor {le.lesion_id}")
-        for le in present
-    ]
-    release_h = [
-        le.release_half_time_h * varied(row["release_half_time_h"], f"release {le.lesion_id}") for le in present
-    ]
-
-    def both(organ: Array | Sequence[float], lesion: Array | Sequence[float]) -> Array:
-        return np.concatenate([organ, lesion])
-
-    flow = np.array([table["flow_share"][o].value for o in ORGANS]) * numbers["plasma_turnover_per_min"] * plasma_l
-    exchange = np.array([table["ps_ml_per_min_g"][o].value for o in ORGANS]) * mass
-    return Parameters(
-        names=(*ORGANS, *(le.lesion_id for le in present)),
-        mass_kg=both(mass, lesion_kg),
-        vascular_l=both(vascular, row["vascular_of_mass"].value * (1 - numbers["haematocrit"]) * lesion_kg),
-        interstitial_l=both(interstitial, row["interstitial_of_mass"].value * lesion_kg),
-        flow_l_per_min=both(flow, [le.flow_ml_per_min_g for le in present] * lesion_kg),
-        exchange_l_per_min=both(exchange, [le.ps_ml_per_min_g for le in present] * lesion_kg),
-        receptor_nmol=both(receptor * mass, lesion_receptor * lesion_kg),
-        k_int_per_min=both(patient.organs["k_int_per_min"], [le.k_int_per_min for le in present]),
-        k_rel_per_min=log(2) / 60 / both(patient.organs["release_half_time_h"], release_h),
-        k_trap_per_min=both(np.multiply(patient.organs["trapping"], numbers["k_trap_per_min"]), 0 * lesion_kg),
-        plasma_l=plasma_l,
-        haematocrit=numbers["haematocrit"],
-        unbound=numbers["unbound"],
-        k_on_l_per_nmol_min=numbers["k_on_l_per_nmol_min"],
-        k_off_per_min=numbers["k_on_l_per_nmol_min"] * numbers["k_d_nmol_per_l"],
-        k_deg_per_min=numbers["k_degradation_per_min"],
-        intact_release=numbers["intact_release"],
-        k_slow_per_min=numbers["k_slow_per_min"],
-        k_slow_release_per_min=log(2) / 60 / numbers["slow_release_half_time_h"],
-        gfr_l_per_min=patient.gfr_ml_min * 1e-3,
-        reabsorbed=min(reabsorbed * (1 - aa), 1.0),
-        tubular_metabolite_return=numbers["tubular_metabolite_return"],
-        metabolite_clearance_l_per_min=numbers["metabolite_clearance_l_per_min"],
-        metabolite_exchange_l_per_min=numbers["metabolite_exchange_l_per_min"],
-        metabolite_volume_l=numbers["metabolite_volume_l"],
-        metabolite_tissue_share=numbers["metabolite_tissue_share"],
-    )
-
-
-def sample_peptide_ug(nuclide: str, seed: int, cycle: int) -> float:
-    """Draw the peptide mass of one administration. [ug]"""
-    row = population()[f"study.{nuclide}"]["peptide_ug"]
-    return row.value * exp(row.log_sd * float(stream(seed, f"peptide {nuclide} {cycle}").normal()))
-
-
-def cohort_patient(seed: int, settings: KineticSettings | None = None) -> KineticPatient:
-    """Draw a patient of the published dosimetry cohorts, for studies without an anatomy."""
-    rows = population()["cohort"]
-    kg = _drawn(rows["weight_kg"], seed, "weight", 1.0)
-    rng = stream(seed, "cohort lesions")
-    shares = rng.lognormal(0, rows["share"].lesion_log_sd, rng.integers(int(rows["lesions"].low), int(rows["lesions"].high) + 1))
-    volumes = shares / shares.sum() * _drawn(rows["burden_ml"], seed, "burden", 1.0)
-    grade = 2 if rng.uniform() < rows["grade_2"].value else 1
-    bone = rng.uniform() < rows["bone"].value
-    sites = ["bone" if bone and rng.uniform() < 0.5 else "liver" for _ in volumes]
-    if bone and "bone" not in sites:
-        sites[-1] = "bone"
-    return sample_kinetics(
-        _drawn(rows["gfr_ml_min"], seed, "gfr", 1.0),
-        kg,
-        rows["bsa_m2"].value * sqrt(kg / rows["weight_kg"].value),
-        "M" if rng.uniform() < 0.5 else "F",
-        [LesionKineticInput(f"L{n + 1}", v, grade, s) for n, (v, s) in enumerate(zip(volumes, sites, strict=True))],
-        seed,
-        settings,
-    )
-
-
-def typical_patient(settings: KineticSettings | None = None, burden_ml: float = 76.9, grade: int = 1) -> KineticPatient:
-    """Return the patient in whom nothing deviates, with four equal lesions; GFR 90 mL/min, 72 kg, 1.85 m2."""
-    settings = settings or KineticSettings(spread=0.0, visit_spread=0.0)
-    lesions = [LesionKineticInput(f"L{n}", burden_ml / 4, grade, "liver") for n in range(1, 5)]
-    return sample_kinetics(90.0, 72.0, 1.85, "M", lesions, 0, settings)
-
-
-def _drawn(row: Row, seed: int, name: str, spread: float) -> float:
+def drawn_value(row: Row, seed: int, name: str, spread: float) -> float:
     """One patient's value of a row."""
     if spread == 0 or (row.log_sd == 0 and row.sd == 0):
         return row.value
@@ -381,38 +254,16 @@ def _sample_lesion(given: LesionKineticInput, seed: int, spread: float) -> Lesio
         given.grade,
         given.site,
         given.viable_fraction,
-        receptor_nmol_per_l=vitality
-        * drawn("receptor_nmol_per_l")
-        * (rows["discordant_receptor"].value if discordant else 1),
+        receptor_nmol_per_l=drawn("discordant_receptor_nmol_per_l")
+        if discordant
+        else vitality * drawn("receptor_nmol_per_l"),
         flow_ml_per_min_g=vitality * drawn("flow_ml_per_min_g"),
         ps_ml_per_min_g=vitality * drawn("ps_ml_per_min_g"),
         k_int_per_min=drawn("k_int_per_min"),
-        release_half_time_h=drawn("release_half_time_h") * grade["release"].value,
+        release_effective_h=drawn("release_effective_h") * grade["release"].value,
         receptor_per_cycle=max(fall.value + spread * fall.sd * slope, 0.1),
         discordant=bool(discordant),
     )
-
-
-def _volumes(mass_kg: Array, plasma_l: float) -> tuple[Array, Array]:
-    """Vascular and interstitial volumes of the organs. [L]"""
-    table = population()
-    vascular = np.array(
-        [
-            table["vascular_of_mass"][o].value * m
-            if o in table["vascular_of_mass"]
-            else table["vascular_of_plasma"][o].value * plasma_l
-            for o, m in zip(ORGANS, mass_kg, strict=True)
-        ]
-    )
-    interstitial = np.array(
-        [
-            table["interstitial_of_mass"][o].value * m
-            if o in table["interstitial_of_mass"]
-            else table["interstitial_of_vascular"][o].value * v
-            for o, m, v in zip(ORGANS, mass_kg, vascular, strict=True)
-        ]
-    )
-    return vascular, interstitial
 
 
 def _check(

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
+from scipy.signal import lfilter
 
 from lutra.core.errors import UsageError
 from lutra.core.frozen import float64
@@ -17,13 +18,8 @@ from lutra.physics.decay import decay_constant_per_s
 from lutra.reference.nuclides import nuclide as nuclide_named
 from lutra.simulate.fast_kinetics import fast_nodes
 from lutra.simulate.pbpk import ORGANS, Array, Nodes, Parameters, nodes_of, solve
-from lutra.simulate.pbpk_population import (
-    PEPTIDE_G_PER_MOL,
-    KineticPatient,
-    KineticSettings,
-    parameters_at,
-    population,
-)
+from lutra.simulate.pbpk_population import KineticPatient, KineticSettings, population
+from lutra.simulate.pbpk_visit import PEPTIDE_G_PER_MOL, parameters_at
 
 ORGAN_DENSITY_G_PER_ML = 1.05
 """Soft organs, rounded from ICRU 44; lesions have their own."""
@@ -61,13 +57,11 @@ class UptakeCurves:
 
     @_voids.default
     def _empty_bladder(self) -> tuple[Array, Array]:
-        """Times of emptying [s] and what is in the bladder right after. [1]"""
-        times = np.arange(0, self.nodes.times_s[-1], self.settings.void_interval_h * HOUR_S)
+        """Return times of emptying [s] and what is in the bladder right after. [1]"""
+        times = np.arange(0, 2 * self.nodes.times_s[-1], self.settings.void_interval_h * HOUR_S)
         passed = self._row("urine", times)
-        after = np.zeros(len(times))
-        for k in range(1, len(times)):
-            after[k] = self.settings.void_residual * (after[k - 1] + passed[k] - passed[k - 1])
-        return float64(times), float64(after)
+        residual = self.settings.void_residual
+        return float64(times), float64(lfilter([residual], [1, -residual], np.diff(passed, prepend=0)))
 
     @property
     def regions(self) -> tuple[str, ...]:
@@ -100,6 +94,7 @@ class UptakeCurves:
         t = np.asarray(since_s, dtype=np.float64)
         if region == "bladder":
             times, after = self._voids
+            t = np.clip(t, 0, times[-1])
             k = np.clip(np.searchsorted(times, t, side="right") - 1, 0, len(times) - 1)
             return np.asarray(after[k] + self._row("urine", t) - self._row("urine", times)[k])
         if region not in self.regions:
@@ -157,12 +152,13 @@ class UptakeCurves:
 
     def blood_bq_per_ml(self, since_s: npt.ArrayLike) -> Array:
         """Concentration in whole blood: cells take nothing up. [Bq/mL]"""
-        return self.plasma_bq_per_ml(since_s) * (1 - self.parameters.haematocrit)
+        return np.asarray(self.plasma_bq_per_ml(since_s) * (1 - self.parameters.haematocrit))
 
     def intact_fraction(self, since_s: npt.ArrayLike) -> Array:
         """Share of the plasma's label that is intact peptide; NaN where plasma holds none. [1]"""
         intact, whole = np.broadcast_arrays(self._row("intact", since_s), self._row("plasma", since_s))
-        return np.divide(intact, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+        share = np.divide(intact, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
+        return np.clip(share, 0, 1)  # two closed curves may cross where nearly all is intact
 
     def urine_fraction(self, since_s: npt.ArrayLike) -> Array:
         """Fraction of the dose that has passed into urine, decay removed, voided or not. [1]"""
@@ -238,8 +234,5 @@ def curves(
         raise UsageError(f"{activity_bq:g} Bq of {nuclide}", required="an activity of Lu-177 or Ga-68")
     p = parameters_at(patient, nuclide, cycle, lesion_volumes_ml)
     nmol = peptide_ug / PEPTIDE_G_PER_MOL * 1e3
-    if form == "fast":
-        nodes = fast_nodes(p, nuclide, nmol)
-    else:
-        nodes = nodes_of(solve(p, nmol, study["infusion_min"].value))
+    nodes = fast_nodes(p, nuclide, nmol) if form == "fast" else nodes_of(solve(p, nmol, study["infusion_min"].value))
     return UptakeCurves(nuclide, activity_bq, cycle, p, nodes, patient.settings)

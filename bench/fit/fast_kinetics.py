@@ -39,7 +39,7 @@ def observed(c: UptakeCurves, name: str, mass_kg: float) -> tuple[float, float]:
     """Logarithms of size and late half-life [h] of a solved curve."""
     first, last = LATE_H[c.nuclide]
     values = read(c, name, np.array([first, last, fast.VALID_FROM_H]))
-    hours = np.geomspace(0.01, 1500, 4000)
+    hours = np.geomspace(0.01, 1500 if c.nuclide == "Lu-177" else 30, 4000)
     integral = np.trapezoid(read(c, name, hours) * np.exp(-c.decay_per_s * HOUR_S * hours), hours)
     fall = np.log(values[0] / values[1])
     late = np.log((last - first) * np.log(2) / fall) if fall > 0 else np.nan

@@ -1,6 +1,6 @@
-"""Thirty simulated patients against published doses, half-lives, SUVs, blood and urine of octreotate therapy.
+"""Sixty simulated patients against published doses, half-lives, SUVs, blood and urine of octreotate therapy.
 
-The medians are compared within 20 %, which is what thirty patients can tell; `bench/kinetics.py` compares 200 within 10 %.
+The medians are compared within 20 %, which is three standard errors of the widest of them; `bench/kinetics.py` compares 200 within 10 %.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lutra.simulate.pbpk_visit import sample_peptide_ug
 from lutra.simulate.truth_dose import doses_gy
 from lutra.simulate.uptake import curves
 
-PATIENTS = 30
+PATIENTS = 60
 GBQ = 1e9
 
 # Medians of the reference cohort that the published values below went into: Gy/GBq, T_eff in h, 68Ga SUV at 60 min.
@@ -44,7 +44,7 @@ Rows = dict[str, npt.NDArray[np.float64]]
 
 @pytest.fixture(scope="module")
 def cohort() -> Rows:
-    """Dose, half-life and SUV by region, and blood and urine, of thirty patients at their first cycle."""
+    """Dose, half-life and SUV by region, and blood and urine, of sixty patients at their first cycle."""
     rows: dict[str, list[tuple[float, ...]]] = {name: [] for name in (*MEDIANS, "body")}
     for seed in range(PATIENTS):
         p = cohort_patient(seed)

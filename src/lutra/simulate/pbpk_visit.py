@@ -98,7 +98,7 @@ def parameters_at(
         k_deg_per_min=numbers["k_degradation_per_min"],
         intact_release=numbers["intact_release"],
         k_slow_per_min=numbers["k_slow_per_min"],
-        k_slow_release_per_min=log(2) / 60 / numbers["slow_release_effective_h"],
+        k_slow_release_per_min=log(2) / 60 / numbers["slow_release_half_time_h"],
         gfr_l_per_min=patient.gfr_ml_min * 1e-3,
         reabsorbed=min(reabsorbed * (1 - aa), 1.0),
         tubular_metabolite_return=numbers["tubular_metabolite_return"],

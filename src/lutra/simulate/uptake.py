@@ -158,7 +158,7 @@ class UptakeCurves:
         """Share of the plasma's label that is intact peptide; NaN where plasma holds none. [1]"""
         intact, whole = np.broadcast_arrays(self._row("intact", since_s), self._row("plasma", since_s))
         share = np.divide(intact, whole, out=np.full(whole.shape, np.nan), where=whole > 0)
-        return np.clip(share, 0, 1)  # two closed curves may cross where nearly all is intact
+        return np.asarray(np.clip(share, 0, 1))  # two closed curves may cross where nearly all is intact
 
     def urine_fraction(self, since_s: npt.ArrayLike) -> Array:
         """Fraction of the dose that has passed into urine, decay removed, voided or not. [1]"""

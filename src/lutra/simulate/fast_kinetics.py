@@ -5,7 +5,11 @@ r"""Kinetics without solving equations: closed curves whose size and half-life f
 is the fraction of the dose in a region, decay removed, from one hour on. The shape :math:`w` is that of the typical patient.
 The late half-life :math:`T` and the size (177Lu: time integral; 68Ga: uptake at 60 min) are log-polynomials of what the
 equations of `pbpk` take, relative to the typical patient. `fast_kinetics.toml` holds them; `bench/fit/fast_kinetics.py`
-makes it from solved patients and says how far both are apart.
+makes it from solved patients.
+
+Against the equations, over patients: time integrals spread by 2 % in spleen and liver, 3 % in kidneys, 5 % in lesions,
+without bias. Early the patient's own perfusion is missed: at 4 h organs spread by 5 to 7 %, marrow by 13 %, lesions by 19 %. Take
+the equations for what happens in the first hours.
 """
 
 from __future__ import annotations

@@ -51,15 +51,6 @@ def test_receptors_of_a_lesion_fall_by_its_own_factor_per_cycle() -> None:
     assert fourth[0] / first[0] == pytest.approx(trend**3)
 
 
-def test_fall_per_cycle_by_grade() -> None:
-    """Medians of 300 lesions: .94 for grade 1, .86 for grade 2 [PMC8978188]."""
-    for grade, published in ((1, 0.94), (2, 0.86)):
-        given = [LesionKineticInput(f"L{n}", 5.0, grade, "liver") for n in range(300)]
-        assert np.median([le.receptor_per_cycle for le in patient(given).lesions]) == pytest.approx(
-            published, abs=0.015
-        )
-
-
 def test_amino_acids_touch_the_tubules_of_a_therapy_alone() -> None:
     without = patient(settings=KineticSettings(visit_spread=0.0, amino_acids=False))
     usual = patient(settings=STEADY)

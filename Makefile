@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= lutra-demo
 
-.PHONY: demo test test-integration bench lint types contracts check lock clean
+.PHONY: demo test test-integration bench fast-kinetics lint types contracts check lock clean
 
 demo: $(VENV)/ready
 	@rm -rf $(DEMO)
@@ -20,6 +20,10 @@ test-integration: $(VENV)/ready
 
 bench: $(VENV)/ready
 	@for script in bench/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# The closed curves of the simulated kinetics, made anew from its equations: after any change of these.
+fast-kinetics: $(VENV)/ready
+	$(BIN)/python bench/fit/fast_kinetics.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check src tests

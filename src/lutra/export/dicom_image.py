@@ -16,6 +16,7 @@ from lutra.core.study import DecayCorrection, Radiopharmaceutical, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.export.part10 import date_text, datetime_text, offset_text, save, time_text
+from lutra.export.pet_private import CNTS, private_elements, stored_scale, told_without_date
 
 STORAGE = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTomographyImageStorage}
 
@@ -62,7 +63,10 @@ def write_image_series(
     Parameters
     ----------
     header
-        Modality CT, PT or MR; UIDs, times with zone, and for PT the radiopharmaceutical and the decay correction.
+        Modality CT, PT or MR; UIDs, times with zone, and for PT the radiopharmaceutical and the decay correction. PT of other
+        makers' ways: with `stored_unit` CNTS and `vendor_factors` in counts, as Philips; with `scan_reference_at` in GE's private
+        element, and then the administration without its date. Where `slice_acquired_at`, `slice_frame_reference_s` and
+        `slice_frame_duration_s` are given, each slice has its own times and decay factor.
     volume
         HU for CT, Bq/mL for PT, mm2/s for MR (an ADC map, 1e-6 mm2/s per step). PT is scaled to 16 bits slice by slice; CT
         below -1024 HU and negative ADC cannot be stored and are cut off, as on a scanner.
@@ -80,7 +84,8 @@ def write_image_series(
     acquired_at = _require_complete(header, volume)
     paths = []
     for k, uid in enumerate(header.instances):
-        slice_ = common_modules(header, patient, study_started_at, acquired_at)
+        slice_at = header.slice_acquired_at[k] if header.slice_acquired_at else acquired_at
+        slice_ = common_modules(header, patient, study_started_at, slice_at)
         slice_.SOPInstanceUID = uid
         slice_.InstanceNumber = k + 1
         plane_geometry(slice_, volume, k)
@@ -120,6 +125,9 @@ def _require_complete(header: SeriesHeader, volume: Volume) -> datetime:
         )
     if header.frame_of_reference != volume.grid.frame_of_reference:
         raise UsageError("header and volume are in two frames of reference", where=where)
+    per_slice = (header.slice_acquired_at, header.slice_frame_reference_s, header.slice_frame_duration_s)
+    if any(len(one) not in {0, volume.grid.shape[2]} for one in per_slice):
+        raise UsageError("times of another number of slices", where=where, required="one for every slice, or none")
     if not np.isfinite(volume.values).all():
         raise UsageError("a voxel is not a finite number", where=where, required="numbers that 16 bits can stand for")
     if header.modality == "PT":
@@ -161,7 +169,7 @@ def common_modules(
     patient_module(dataset, patient)
     dataset.TimezoneOffsetFromUTC = offset_text(acquired_at)
     dataset.StudyDate, dataset.StudyTime = date_text(study_started_at), time_text(study_started_at)
-    started_at = header.series_started_at or acquired_at
+    started_at = header.series_started_at or header.acquired_at or acquired_at
     dataset.SeriesDate, dataset.SeriesTime = date_text(started_at), time_text(started_at)
     dataset.AcquisitionDate, dataset.AcquisitionTime = date_text(acquired_at), time_text(acquired_at)
     dataset.ContentDate, dataset.ContentTime = dataset.AcquisitionDate, dataset.AcquisitionTime
@@ -212,13 +220,13 @@ def _adc(dataset: Dataset, volume: Volume, k: int) -> None:
 
 def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
     _require(volume, Unit.BQ_PER_ML)
-    values = volume.values[:, :, k].astype(float)
+    values = volume.values[:, :, k].astype(float) / stored_scale(header)
     # The stored text is what a reader multiplies with, so the pixels are divided by exactly that.
     slope = float(decimal_text(max(float(np.abs(values).max()), 1.0) / np.iinfo(np.int16).max))
     dataset.RescaleSlope, dataset.RescaleIntercept = decimal_text(slope), "0"
-    dataset.Units = "BQML"
+    dataset.Units = header.stored_unit if header.stored_unit == CNTS else "BQML"
     assert header.decay_correction is not None and header.radiopharmaceutical is not None  # noqa: S101, PT018  (required)
-    assert header.frame_reference_time_s is not None and header.frame_duration_s is not None  # noqa: S101, PT018  (required)
+    reference_s, duration_s, factor = _frame(header, k)
     dataset.DecayCorrection = header.decay_correction.value
     dataset.CorrectedImage = list(header.corrected_image)
     dataset.SeriesType = ["STATIC", "IMAGE"]
@@ -226,16 +234,32 @@ def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
     dataset.CollimatorType = "NONE"
     dataset.NumberOfSlices = volume.grid.shape[2]
     dataset.ImageIndex = k + 1
-    dataset.FrameReferenceTime = decimal_text(header.frame_reference_time_s * 1000)
-    dataset.ActualFrameDuration = round(header.frame_duration_s * 1000)
-    if header.decay_factor is not None:
-        dataset.DecayFactor = decimal_text(header.decay_factor)
-    dataset.RadiopharmaceuticalInformationSequence = [_radiopharmaceutical(header.radiopharmaceutical)]
+    dataset.FrameReferenceTime = decimal_text(reference_s * 1000)
+    dataset.ActualFrameDuration = round(duration_s * 1000)
+    if factor is not None:
+        dataset.DecayFactor = decimal_text(factor)
+    agent = _radiopharmaceutical(header.radiopharmaceutical)
+    if told_without_date(header):
+        del agent.RadiopharmaceuticalStartDateTime
+    dataset.RadiopharmaceuticalInformationSequence = [agent]
+    private_elements(dataset, header)
     lying = code_item(*RECUMBENT)
     lying.PatientOrientationModifierCodeSequence = [code_item(*SUPINE)]
     dataset.PatientOrientationCodeSequence = [lying]
     dataset.PatientGantryRelationshipCodeSequence = [code_item(*HEAD_FIRST)]
     store_pixels(dataset, values / slope, signed=True)
+
+
+def _frame(header: SeriesHeader, k: int) -> tuple[float, float, float | None]:
+    """Frame reference time and duration of a slice [s], and its decay factor. [1]"""
+    reference_s, duration_s, factor = header.frame_reference_time_s, header.frame_duration_s, header.decay_factor
+    assert reference_s is not None and duration_s is not None  # noqa: S101, PT018  (required)
+    if not header.slice_frame_reference_s:
+        return reference_s, duration_s, factor
+    agent, own_s = header.radiopharmaceutical, header.slice_frame_reference_s[k]
+    if factor is not None and agent is not None and agent.half_life_s:
+        factor *= 2 ** ((own_s - reference_s) / agent.half_life_s)
+    return own_s, header.slice_frame_duration_s[k] if header.slice_frame_duration_s else duration_s, factor
 
 
 def _radiopharmaceutical(agent: Radiopharmaceutical) -> Dataset:

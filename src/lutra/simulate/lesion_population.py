@@ -99,8 +99,8 @@ class LesionSettings:
     alpha_per_gy, alpha_log_sd
         Median radiosensitivity and its spread between patients and lesions [T]. [1/Gy]
     growth_per_month, growth_log_sd
-        Of living tissue in grade 1; with the other grades, two of three patients grow by less than 4 % per month; 60 % do, by a series before
-        treatment. Spread between patients and lesions.
+        Of living tissue in grade 1 [T]; over all grades two of three patients grow by less than 4 % per month, where 60 % did
+        before treatment [V]. Spread between patients and lesions.
     fdg_growth_correlation
         Of the deviations of FDG uptake and growth rate within a grade. [1]
     clearance_half_time_d, clearance_log_sd

@@ -15,7 +15,7 @@ from lutra.core.errors import UsageError
 from lutra.core.study import DecayCorrection, Radiopharmaceutical, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.export.part10 import date_text, datetime_text, offset_text, save, time_text
+from lutra.export.part10 import date_text, datetime_text, offset_text, on_clock_of, save, time_text
 from lutra.export.pet_private import CNTS, private_elements, stored_scale, told_without_date
 
 STORAGE = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTomographyImageStorage}
@@ -84,8 +84,7 @@ def write_image_series(
     acquired_at = _require_complete(header, volume)
     paths = []
     for k, uid in enumerate(header.instances):
-        slice_at = header.slice_acquired_at[k] if header.slice_acquired_at else acquired_at
-        slice_ = common_modules(header, patient, study_started_at, slice_at)
+        slice_ = common_modules(header, patient, study_started_at, _slice_time(header, acquired_at, k))
         slice_.SOPInstanceUID = uid
         slice_.InstanceNumber = k + 1
         plane_geometry(slice_, volume, k)
@@ -168,8 +167,9 @@ def common_modules(
     dataset.ReferringPhysicianName = ""
     patient_module(dataset, patient)
     dataset.TimezoneOffsetFromUTC = offset_text(acquired_at)
+    study_started_at = on_clock_of(acquired_at, study_started_at)
     dataset.StudyDate, dataset.StudyTime = date_text(study_started_at), time_text(study_started_at)
-    started_at = header.series_started_at or header.acquired_at or acquired_at
+    started_at = on_clock_of(acquired_at, header.series_started_at or header.acquired_at or acquired_at)
     dataset.SeriesDate, dataset.SeriesTime = date_text(started_at), time_text(started_at)
     dataset.AcquisitionDate, dataset.AcquisitionTime = date_text(acquired_at), time_text(acquired_at)
     dataset.ContentDate, dataset.ContentTime = dataset.AcquisitionDate, dataset.AcquisitionTime
@@ -225,7 +225,7 @@ def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
     slope = float(decimal_text(max(float(np.abs(values).max()), 1.0) / np.iinfo(np.int16).max))
     dataset.RescaleSlope, dataset.RescaleIntercept = decimal_text(slope), "0"
     dataset.Units = header.stored_unit if header.stored_unit == CNTS else "BQML"
-    assert header.decay_correction is not None and header.radiopharmaceutical is not None  # noqa: S101, PT018  (required)
+    assert header.decay_correction and header.radiopharmaceutical and header.acquired_at  # noqa: S101, PT018  (required)
     reference_s, duration_s, factor = _frame(header, k)
     dataset.DecayCorrection = header.decay_correction.value
     dataset.CorrectedImage = list(header.corrected_image)
@@ -238,7 +238,7 @@ def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
     dataset.ActualFrameDuration = round(duration_s * 1000)
     if factor is not None:
         dataset.DecayFactor = decimal_text(factor)
-    agent = _radiopharmaceutical(header.radiopharmaceutical)
+    agent = _radiopharmaceutical(header.radiopharmaceutical, _slice_time(header, header.acquired_at, k))
     if told_without_date(header):
         del agent.RadiopharmaceuticalStartDateTime
     dataset.RadiopharmaceuticalInformationSequence = [agent]
@@ -248,6 +248,10 @@ def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
     dataset.PatientOrientationCodeSequence = [lying]
     dataset.PatientGantryRelationshipCodeSequence = [code_item(*HEAD_FIRST)]
     store_pixels(dataset, values / slope, signed=True)
+
+
+def _slice_time(header: SeriesHeader, acquired_at: datetime, k: int) -> datetime:
+    return header.slice_acquired_at[k] if header.slice_acquired_at else acquired_at
 
 
 def _frame(header: SeriesHeader, k: int) -> tuple[float, float, float | None]:
@@ -262,7 +266,7 @@ def _frame(header: SeriesHeader, k: int) -> tuple[float, float, float | None]:
     return own_s, header.slice_frame_duration_s[k] if header.slice_frame_duration_s else duration_s, factor
 
 
-def _radiopharmaceutical(agent: Radiopharmaceutical) -> Dataset:
+def _radiopharmaceutical(agent: Radiopharmaceutical, acquired_at: datetime) -> Dataset:
     if (
         agent.nuclide not in NUCLIDE_CODES
         or agent.administered_at is None
@@ -274,7 +278,7 @@ def _radiopharmaceutical(agent: Radiopharmaceutical) -> Dataset:
         )
     item = Dataset()
     item.Radiopharmaceutical = agent.name or ""
-    item.RadiopharmaceuticalStartTime = time_text(agent.administered_at)
+    item.RadiopharmaceuticalStartTime = time_text(on_clock_of(acquired_at, agent.administered_at))
     item.RadiopharmaceuticalStartDateTime = datetime_text(agent.administered_at)
     item.RadionuclideTotalDose = decimal_text(agent.activity_bq)
     item.RadionuclideHalfLife = decimal_text(agent.half_life_s)

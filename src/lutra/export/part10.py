@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from pydicom import Dataset
@@ -30,6 +30,11 @@ def datetime_text(moment: datetime) -> str:
 def offset_text(moment: datetime) -> str:
     """DICOM (0008,0201), such as `+0100`."""
     return f"{moment:%z}"
+
+
+def on_clock_of(acquired_at: datetime, moment: datetime) -> datetime:
+    """Put a moment on the clock of an acquisition: one offset (0008,0201) holds for all times of a file, across a change of the clocks."""
+    return moment.astimezone(timezone(acquired_at.utcoffset() or timedelta(0)))
 
 
 def save(path: Path, dataset: Dataset, *, implicit: bool = False) -> None:

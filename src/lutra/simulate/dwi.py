@@ -26,7 +26,7 @@ PSEUDO_DIFFUSION_MM2_PER_S = 40e-3
 LIVER_SIGNAL = 400.0
 """Of the liver at b = 0 in the stored image, where scanners have some hundreds. [signal]"""
 LIVER_SNR = {1.5: (30.0, 8.0), 3.0: (45.0, 12.0)}
-"""Signal over noise of one voxel of the liver at b = 0, averages included: mean and standard deviation over patients, by field [M]."""
+"""Signal over noise of one voxel of the liver at b = 0, averages included: mean and spread over patients, by field in T [M]."""
 SHIFT_MM = (2.0, 6.0)
 """By how much echo-planar images lie beside the truth along the phase encoding [M]."""
 
@@ -55,9 +55,9 @@ TISSUES = {
     "lesion": DiffusionTissue(1.27e-3, 0.15, 1.8),
     "necrosis": DiffusionTissue(2.30e-3, 0.02, 2.6),
 }
-"""D and perfusion so that a fit over b 0-800 gives the median ADC of a review of 115 studies in liver 1.28, spleen .85, kidney 1.94
-and pancreas 1.60 (1e-3 mm2/s) within 10 %; perfusion .10-.25 [M]; signals from usual T2 at an echo time of 60 ms [M]. Fat is
-suppressed, air in lung and gas has no signal. D of a lesion is its own."""
+"""D and perfusion so that fits over b 0-800 and 50-800, on average, give the median ADC of a review of 115 studies in liver 1.28,
+spleen .85, kidney 1.94 and pancreas 1.60 (1e-3 mm2/s) within 3 %. Perfusion .10-.25 in liver and lesions, signals from usual T2 at
+an echo time of 60 ms [M]. Fat is suppressed; air in lung and gas has no signal. D of a lesion is its own."""
 
 
 @frozen

@@ -163,7 +163,7 @@ def tissue_over_days(
     """Follow lesions over time, all at once.
 
     Living tissue is exact. Dead tissue is exact where the net rate is constant within a step; with steps of a day the error of
-    the total volume is below 1e-4 of it.
+    the total volume is below 1e-4 of it, below 1e-3 in the most sensitive of lesions, and it falls with the square of the step.
 
     Parameters
     ----------
@@ -191,14 +191,26 @@ def tissue_over_days(
     live = (1 - inert) * np.exp(rate * t - events)
     step = np.diff(t)[None, :]
     change = np.log(live[:, 1:] / live[:, :-1])
-    mean_live = live[:, :-1] * np.where(np.abs(change) > 1e-9, np.expm1(change) / np.where(change == 0, 1, change), 1.0)
+    mean_live = live[:, :-1] * _mean_of_exponential(change)
     died = np.maximum(live[:, :-1] - live[:, 1:] + rate * mean_live * step, 0)
-    left = died * -np.expm1(-clearance * step) / (clearance * step)  # died evenly within the step
+    # Within a step tissue dies in proportion to what lives, and what has died is cleared until the end of the step.
+    left = (
+        died
+        * np.exp(-clearance * step)
+        * _mean_of_exponential(change + clearance * step)
+        / _mean_of_exponential(change)
+    )
     # All terms are positive, so the sum of exponentials loses no digits; the exponent stays below 700 for 50 years.
     grown = np.exp(clearance * (t[1:] - t[0])[None, :])
     dead = np.zeros_like(live)
     dead[:, 1:] = np.cumsum(left * grown, axis=1) / grown
     return Tissue(t, live, dead, np.broadcast_to(inert, live.shape))
+
+
+def _mean_of_exponential(x: Array) -> Array:
+    """Mean of exp(x s) for s from 0 to 1. [1]"""
+    small = np.abs(x) < 1e-9
+    return np.asarray(np.where(small, 1.0, np.expm1(x) / np.where(small, 1.0, x)))
 
 
 def _check(t: Array, dose: Array, cycle_days: Sequence[float], half_life_h: npt.ArrayLike) -> None:

@@ -1,10 +1,11 @@
 """Simulated response and progression against published series of 177Lu-octreotate.
 
 PR/SD/PD three months after the last of four cycles: 24/70/7 % and 16/66/19 %; median PFS 24 to 30 months; a rank correlation of
-about -.54 between lesion dose and change of diameter where dose decides, none where it does not. Doses are lognormal about 3.2 Gy/GBq.
+about -.54 between lesion dose and change of diameter where dose decides, none where it does not. Doses are lognormal about
+3.2 Gy/GBq.
 
-Tolerances: two standard errors beyond the published range. 600 patients: 1.6 % for a share of 20 %, 1.9 % for one of 68 %, 1.6 months for
-the median of an exponential of 27 months. 3300 lesions, worth about 1200 independent ones: .03 for the correlation.
+Tolerances: two standard errors beyond the published range. 600 patients: 1.6 % for a share of 20 %, 1.9 % for one of 68 %, 1.6
+months for the median of an exponential of 27 months. 3300 lesions, worth about 1200 independent ones: .03 for the correlation.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ def offset_text(moment: datetime) -> str:
 
 
 def on_clock_of(acquired_at: datetime, moment: datetime) -> datetime:
-    """Put a moment on the clock of an acquisition: one offset (0008,0201) holds for all times of a file, across a change of the clocks."""
+    """Put a moment on the clock of an acquisition: one offset (0008,0201) holds for all times of a file, whatever the season."""
     return moment.astimezone(timezone(acquired_at.utcoffset() or timedelta(0)))
 
 

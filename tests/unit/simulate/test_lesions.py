@@ -77,7 +77,7 @@ def test_size_of_a_sphere_and_an_ellipsoid() -> None:
 
 @pytest.mark.parametrize("seed", [1, 9])
 def test_stated_sizes_are_those_of_the_painted_lesion(seed: int) -> None:
-    """Painted at a 25th of its size: the volume to 1 %, the diameter to a third of a voxel, as the best slice may lie between two."""
+    """Painted at a 25th of its size: the volume to 1 %, the diameter to a third of a voxel: its best slice may lie between two."""
     for lesion in PATIENTS[seed]:
         step_mm = lesion.longest_axial_diameter_mm / 25
         region = painted(lesion, step_mm)

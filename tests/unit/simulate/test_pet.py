@@ -94,7 +94,7 @@ def test_a_truth_in_becquerel_is_brought_to_the_start_of_the_scan() -> None:
     truth = Volume(np.full((12, 12, 12), 6000.0), grid(12), Unit.BQ_PER_ML, decay_referenced_to=AT)
     of_suv = simulate_pet(uniform(2.0, grid(12)), MCT, QUIET, seed=1)
     np.testing.assert_allclose(simulate_pet(truth, MCT, QUIET, seed=1).values, of_suv.values, rtol=1e-5)
-    with pytest.raises(UsageError, match="HU|hnsf"):
+    with pytest.raises(UsageError, match="a truth in"):
         simulate_pet(Volume(truth.values, truth.grid, Unit.HU), MCT, QUIET, seed=1)
 
 
@@ -128,7 +128,7 @@ def test_calibration_errors_of_sites_and_days() -> None:
 def test_impossible_scans_are_refused() -> None:
     with pytest.raises(UsageError, match="Lu-177"):
         evolve(FDG, nuclide="Lu-177")
-    with pytest.raises(UsageError, match="before|after"):
+    with pytest.raises(UsageError, match="after the administration"):
         evolve(FDG, started_at=AT - timedelta(minutes=1))
 
 

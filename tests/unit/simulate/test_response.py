@@ -57,7 +57,7 @@ def test_volumes_follow_the_equations() -> None:
 
         state, live, dead = np.array([1 - growth.inert_share, 0.0]), [1 - growth.inert_share], [0.0]
         for start, end in zip(CYCLES, (*CYCLES[1:], DAYS[-1]), strict=True):
-            grid = DAYS[(DAYS > start) & (DAYS <= end)]
+            grid = DAYS[(start < DAYS) & (end >= DAYS)]
             solved = solve_ivp(
                 rates, (start, end - 1e-9), state, "LSODA", np.minimum(grid, end - 1e-9), rtol=1e-9, atol=1e-12
             )

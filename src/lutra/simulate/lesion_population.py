@@ -46,9 +46,9 @@ class GradeNumbers:
 
 
 GRADES = {
-    1: GradeNumbers(2.2, 0.35, 1.47e-3, 0.63e-3, 1.0, 0.06),
-    2: GradeNumbers(3.5, 0.50, 1.27e-3, 0.63e-3, 1.6, 0.15),
-    3: GradeNumbers(7.0, 0.50, 0.87e-3, 0.43e-3, 4.0, 0.35),
+    1: GradeNumbers(2.2, 0.35, 1.47e-3, 0.63e-3, 1.0, 0.07),
+    2: GradeNumbers(3.5, 0.50, 1.27e-3, 0.63e-3, 1.6, 0.18),
+    3: GradeNumbers(7.0, 0.50, 0.87e-3, 0.43e-3, 4.0, 0.40),
 }
 NEW_PER_YEAR_AFTER_PROGRESSION = 0.8
 """[M] [1/y]"""
@@ -99,7 +99,7 @@ class LesionSettings:
     alpha_per_gy, alpha_log_sd
         Median radiosensitivity and its spread between patients and lesions [T]. [1/Gy]
     growth_per_month, growth_log_sd
-        Of living tissue in grade 1 [T]; over all grades two of three patients grow by less than 4 % per month, where 60 % did
+        Of living tissue in grade 1 [T]; over all grades six patients of ten grow by less than 4 % per month, as they did
         before treatment [V]. Spread between patients and lesions.
     fdg_growth_correlation
         Of the deviations of FDG uptake and growth rate within a grade. [1]
@@ -126,9 +126,9 @@ class LesionSettings:
     core_share: tuple[float, float] = (0.10, 0.40)
     split_probability: float = 0.05
     neighbour_probability: float = 0.08
-    alpha_per_gy: float = 0.018
+    alpha_per_gy: float = 0.019
     alpha_log_sd: tuple[float, float] = (0.5, 0.78)
-    growth_per_month: float = 0.028
+    growth_per_month: float = 0.032
     growth_log_sd: tuple[float, float] = (0.8, 0.3)
     fdg_growth_correlation: float = 0.5
     clearance_half_time_d: float = 60.0

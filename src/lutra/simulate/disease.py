@@ -12,13 +12,14 @@ from attrs import evolve, field, frozen
 
 from lutra.core.errors import UsageError
 from lutra.core.frozen import float64
+from lutra.simulate.combine import Scaled, Union
 from lutra.simulate.course import LesionCourse, courses
 from lutra.simulate.lesion_places import touching
 from lutra.simulate.lesion_population import GRADES, NEW_PER_YEAR_AFTER_PROGRESSION
 from lutra.simulate.lesion_size import Size, size_of
 from lutra.simulate.lesions import DigitalLesion
 from lutra.simulate.response import Array, TruthScenario
-from lutra.simulate.shapes import Blob, Scaled, Shape, Union, volume_ml
+from lutra.simulate.shapes import Blob, Shape, volume_ml
 
 VISIBLE_MM = 4.0
 """What is smaller is not seen, and counts as gone. [mm]"""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from attrs import evolve, frozen
 
 from lutra.core.errors import UsageError
+from lutra.simulate.liver_segments import liver_segment
 from lutra.simulate.shapes import Blob, Shape
 
 Array = npt.NDArray[np.float64]
@@ -250,19 +251,4 @@ def _spine(body: Anatomy) -> tuple[float, float, tuple[float, float]]:
 
 
 def _words(site: Site, words: str, centre: Array, hold: Shape) -> str:
-    return f"liver segment {liver_segment(centre, hold.bounds_lps_mm)}" if site is Site.LIVER else words
-
-
-def liver_segment(centre_lps_mm: npt.ArrayLike, bounds_lps_mm: npt.ArrayLike) -> int:
-    """Couinaud's segment, roughly: by thirds of the liver from right to left, halves from front to back and from foot to head.
-
-    The planes follow the box of the liver and no vessels; readers differ by as much.
-    """
-    low, high = np.asarray(bounds_lps_mm, float)
-    right, back, up = (np.asarray(centre_lps_mm, float) - low) / (high - low)
-    if right < 0.5:
-        behind = back > 0.5
-        return (7 if behind else 8) if up > 0.5 else (6 if behind else 5)
-    if right < 0.72:
-        return 1 if back > 0.72 else 4
-    return 2 if up > 0.5 else 3
+    return f"liver segment {liver_segment(centre, hold)}" if site is Site.LIVER else words

@@ -153,7 +153,7 @@ class Disease:
 
 def stream(seed: int, name: str) -> np.random.Generator:
     """Random numbers for one purpose."""
-    return np.random.default_rng([seed, *name.encode()])
+    return np.random.default_rng([seed, *f"lesions, {name}".encode()])
 
 
 def sample_disease(seed: int, settings: LesionSettings | None = None, grade: int | None = None) -> Disease:

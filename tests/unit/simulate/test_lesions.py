@@ -15,10 +15,11 @@ from lutra.imaging.diameters import longest_axial_diameter
 from lutra.reference.region_names import look_up
 from lutra.simulate.body import sample_body
 from lutra.simulate.combine import Union
-from lutra.simulate.lesion_places import APART_MM, liver_segment, surface_points, touching
+from lutra.simulate.lesion_places import APART_MM, surface_points, touching
 from lutra.simulate.lesion_population import Draws, LesionSettings, sample_disease
 from lutra.simulate.lesion_size import size_of
 from lutra.simulate.lesions import DigitalLesion, sample_lesions, sample_new_lesions
+from lutra.simulate.liver_segments import liver_segment
 from lutra.simulate.paint import regions_on
 from lutra.simulate.shapes import Blob, Ellipsoid, Shape
 
@@ -184,12 +185,11 @@ def test_new_lesions_come_at_the_largest_rate_there_is() -> None:
 
 
 def test_segments_of_the_liver() -> None:
-    box = np.array([[-150, -70, 0], [50, 70, 140]])
-    assert liver_segment((-140, 50, 20), box) == 6
-    assert liver_segment((-140, 50, 120), box) == 7
-    assert liver_segment((-120, -50, 120), box) == 8
-    assert liver_segment((-20, -50, 50), box) == 4
-    assert liver_segment((40, 0, 120), box) == 2
+    """Right and left, front and back, head and foot of an ellipsoid about (-65, -5, 70)."""
+    liver = BODY.organs[1].shape
+    places = {6: (-115, 25, 40), 7: (-115, 20, 100), 8: (-100, -35, 100), 5: (-100, -35, 40), 4: (-38, -20, 70)}
+    places |= {1: (-38, 55, 70), 2: (5, -5, 90), 3: (5, -5, 50)}
+    assert {number: liver_segment(at, liver) for number, at in places.items()} == {n: n for n in places}
 
 
 def test_a_body_without_liver_is_refused() -> None:

@@ -166,6 +166,7 @@ class Gatherer:
             cycles=tuple(self._cycle(a.cycle) for a in self._record.subject.administrations),
             lesions=lesions,
             findings=self._findings,
+            dates_moved=any(h.dates_moved for h in headers),
         )
 
     def _value(self, made: Made) -> SeriesHeader | None:

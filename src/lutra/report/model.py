@@ -193,7 +193,7 @@ class CycleView:
 
 @frozen
 class SubjectView:
-    """One subject."""
+    """One subject; `dates_moved` if de-identification has moved the dates of its images."""
 
     subject_id: str
     slug: str
@@ -203,6 +203,7 @@ class SubjectView:
     cycles: tuple[CycleView, ...]
     lesions: tuple[LesionView, ...]
     findings: tuple[Finding, ...]
+    dates_moved: bool = False
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:

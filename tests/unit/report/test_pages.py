@@ -7,6 +7,8 @@ import re
 from datetime import UTC, datetime
 from pathlib import Path
 
+from attrs import evolve
+
 from lutra.core.estimate import Estimate, Unit
 from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
@@ -45,6 +47,19 @@ def test_hostile_names_stay_text_everywhere(tmp_path: Path) -> None:
         data = re.search(r'id="why-data">(.*?)</script>', text, re.DOTALL)
         assert data is not None
         assert "<" not in "".join(str(v) for v in json.loads(data[1].strip()).values())
+
+
+def test_an_image_says_its_rule_and_a_subject_that_its_dates_are_moved(tmp_path: Path) -> None:
+    plain = subject()
+    told = evolve(plain, dates_moved=True, series=(evolve(plain.series[0], rules=("factor 2 by rule 'BQML'",)),))
+    write_report(study(plain), {}, tmp_path / "plain")
+    write_report(study(told), {}, tmp_path / "told")
+    before, after = (
+        (tmp_path / name / "subjects" / "evil.html").read_text(encoding="utf-8") for name in ("plain", "told")
+    )
+    assert "Dates are moved" in after
+    assert "Dates are moved" not in before
+    assert "factor 2 by rule &#39;BQML&#39;" in after
 
 
 def test_what_is_missing_is_said(tmp_path: Path) -> None:

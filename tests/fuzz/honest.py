@@ -1,0 +1,192 @@
+"""A second reading of the same files, plain and slow, that shares no code with Lutra: what the headers honestly say.
+
+A number is given only where every slice agrees on what it rests on. Anything else is left out, and Lutra must then refuse or tell.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom import Dataset
+
+
+def honest(folder: Path) -> dict[str, dict[str, Any]]:
+    """Numbers by series, as :func:`reading.read` names them."""
+    logging.getLogger("pydicom").disabled = True
+    series: defaultdict[str, list[Dataset]] = defaultdict(list)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                try:
+                    file = pydicom.dcmread(path)
+                    series[str(file.get("SeriesInstanceUID", "")).strip()].append(file)
+                except Exception:  # noqa: BLE001, S112  (an unreadable file says nothing honestly)
+                    continue
+        found = {}
+        for uid, files in series.items():
+            unique = {str(f.get("SOPInstanceUID")): f for f in files}
+            found[uid] = _contours(files[0]) if files[0].get("Modality") == "RTSTRUCT" else _numbers(list(unique.values()))
+    return found
+
+
+def _numbers(files: list[Dataset]) -> dict[str, Any]:
+    numbers: dict[str, Any] = {}
+    for name, read in (
+        ("subject_id", lambda f: str(f.PatientID).strip()),
+        ("unit", lambda f: str(f.get("Units", "") or f.get("RescaleType", "") or "").strip() or None),
+    ):
+        _agreed(numbers, name, files, read)
+    try:
+        files = sorted(files, key=lambda f: float(np.dot(f.ImagePositionPatient, np.cross(*_axes(files[0])))))
+        numbers |= _geometry(files)
+    except Exception:  # noqa: BLE001  (whatever is wrong, there is no honest geometry)
+        return numbers
+    try:
+        numbers["image"] = [_sum(f) for f in files]
+    except Exception:  # noqa: BLE001, S110
+        pass
+    times = [_moment(f, str(f.get("AcquisitionDate", "")) + str(f.get("AcquisitionTime", ""))) for f in files]
+    if all(times):
+        numbers["acquired_at"] = min(t for t in times if t).isoformat()
+        try:
+            numbers |= _activity(files, min(t for t in times if t))
+        except Exception:  # noqa: BLE001, S110
+            pass
+    return numbers
+
+
+def _agreed(numbers: dict[str, Any], name: str, files: list[Dataset], read: Any) -> None:
+    try:
+        values = {read(f) for f in files}
+    except Exception:  # noqa: BLE001
+        return
+    if len(values) == 1:
+        numbers[name] = values.pop()
+
+
+def _axes(file: Dataset) -> Any:
+    return np.array([float(x) for x in file.ImageOrientationPatient]).reshape(2, 3)
+
+
+def _geometry(files: list[Dataset]) -> dict[str, Any]:
+    first = files[0]
+    same = {(str(f.PixelSpacing), str(f.ImageOrientationPatient), f.Rows, f.Columns) for f in files}
+    if len(same) > 1:
+        return {}
+    row, column = _axes(first)
+    positions = np.array([[float(x) for x in f.ImagePositionPatient] for f in files])
+    affine = np.eye(4)
+    affine[:3, 0] = row * float(first.PixelSpacing[1])
+    affine[:3, 1] = column * float(first.PixelSpacing[0])
+    affine[:3, 3] = positions[0]
+    if len(files) > 1:
+        steps = np.diff(positions, axis=0)
+        if np.abs(steps - steps.mean(axis=0)).max() > 0.02 * np.linalg.norm(steps.mean(axis=0)) + 0.002:
+            return {}
+        affine[:3, 2] = steps.mean(axis=0)
+    else:
+        affine[:3, 2] = np.cross(row, column) * float(first.get("SpacingBetweenSlices") or first.SliceThickness)
+    return {"shape": [int(first.Columns), int(first.Rows), len(files)], "affine": affine.ravel().tolist()}
+
+
+def _sum(file: Dataset) -> float:
+    if "ModalityLUTSequence" in file or int(file.get("NumberOfFrames") or 1) != 1:
+        raise ValueError
+    if len(file.PixelData) != file.Rows * file.Columns * file.BitsAllocated // 8:
+        raise ValueError
+    values = file.pixel_array.astype(np.float64)
+    if "RescaleSlope" in file or "RescaleIntercept" in file or file.Modality == "PT":
+        values = values * float(file.RescaleSlope) + float(file.RescaleIntercept)
+    weights = 1 + 0.013 * np.arange(values.shape[1])[None, :] + 0.0071 * np.arange(values.shape[0])[:, None]
+    return float((values * weights).sum())
+
+
+def _moment(file: Dataset, stamp: str) -> datetime | None:
+    match = re.fullmatch(r"(\d{8})(\d{4})(\d\d)?(?:\.(\d{1,6})\d*)?([+-]\d{4})?", stamp.strip().replace(":", ""))
+    if not match:
+        return None
+    day, minute, second, fraction, zone = match.groups()
+    zone = zone or str(file.get("TimezoneOffsetFromUTC", "") or "").strip()
+    shift = UTC
+    try:
+        if zone:
+            hours, minutes = re.fullmatch(r"([+-]\d\d)(\d\d)", zone).groups()  # type: ignore[union-attr]
+            shift = timezone(timedelta(hours=int(hours), minutes=int(hours[0] + minutes)))
+        read = datetime.strptime(day + minute + (second or "00"), "%Y%m%d%H%M%S").replace(tzinfo=shift)
+        return (read + timedelta(microseconds=int((fraction or "0").ljust(6, "0")))).astimezone(UTC)
+    except (AttributeError, ValueError, OverflowError):
+        return None
+
+
+def _activity(files: list[Dataset], acquired_at: datetime) -> dict[str, Any]:
+    facts = {
+        (
+            str(f.get("PatientWeight")),
+            str(f.get("Units")),
+            str(f.get("DecayCorrection")),
+            str(f.get("RadiopharmaceuticalInformationSequence")),
+            str(f.get("SeriesDate")) + str(f.get("SeriesTime")),
+            str(f.get("TimezoneOffsetFromUTC")),
+        )
+        for f in files
+    }
+    if len(facts) > 1:
+        return {}
+    first = files[0]
+    if first.Units == "GML":
+        return {"suv": 1.0}
+    agent = first.RadiopharmaceuticalInformationSequence[0]
+    half_life_s, activity_bq = float(agent.RadionuclideHalfLife), float(agent.RadionuclideTotalDose)
+    given_at = _moment(first, str(agent.get("RadiopharmaceuticalStartDateTime", "") or ""))
+    if given_at is None and half_life_s < 86400:
+        given_at = _moment(first, str(first.AcquisitionDate) + str(agent.get("RadiopharmaceuticalStartTime", "")))
+    series_at = _moment(first, str(first.SeriesDate) + str(first.SeriesTime))
+    reference = None
+    if first.DecayCorrection == "ADMIN":
+        reference = given_at
+    elif first.DecayCorrection == "NONE":
+        reference = acquired_at
+    elif first.DecayCorrection == "START" and series_at is not None and series_at <= acquired_at:
+        reference = series_at
+    if reference is None or given_at is None or given_at > acquired_at:
+        return {}
+    found: dict[str, Any] = {"decay_at": reference.isoformat()}
+    weight_kg = float(first.get("PatientWeight") or 0)
+    if weight_kg > 0 and activity_bq > 0 and half_life_s > 0 and first.Units == "BQML":
+        elapsed_s = (reference - given_at).total_seconds()
+        found["suv"] = weight_kg * 1000 / (activity_bq * 2 ** (-elapsed_s / half_life_s))
+    return found
+
+
+def _contours(file: Dataset) -> dict[str, Any]:
+    """Points of every region that has closed contours."""
+    try:
+        names = {int(roi.ROINumber): str(roi.get("ROIName", "") or "").strip() for roi in file.StructureSetROISequence}
+        regions = []
+        for drawn in file.ROIContourSequence:
+            contours = [
+                np.array([float(x) for x in c.ContourData]).reshape(-1, 3)
+                for c in drawn.get("ContourSequence") or []
+                if c.ContourGeometricType == "CLOSED_PLANAR"
+            ]
+            contours = [c[:-1] if len(c) > 3 and np.allclose(c[0], c[-1]) else c for c in contours]
+            if contours:
+                points = np.concatenate(contours)
+                regions.append((names[int(drawn.ReferencedROINumber)], points))
+    except Exception:  # noqa: BLE001
+        return {}
+    return {
+        "contours": {
+            f"{n} {name}": [len(points), float(points.sum()), float(np.square(points).sum())]
+            for n, (name, points) in enumerate(regions)
+        }
+    }

@@ -1,0 +1,96 @@
+"""Whether a number came out in silence."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from attrs import frozen
+
+from .case import HONEST, REFUSED, SAME, TOLD, Case, Mutation
+from .honest import honest
+from .reading import Reading, concerns, nameless
+
+DERIVED = {
+    "total": {"image", "affine", "acquired_at", "decay_at", "suv"},
+    "quantified": {"image", "affine", "acquired_at", "decay_at", "suv", "unit"},
+    "region_ml": {"contours"},
+}
+"""Numbers worked out of others: judged where nothing they rest on has changed."""
+TOLERANCE = 3e-6
+"""Values are float32 and sums are of thousands of them."""
+
+
+@frozen
+class Verdict:
+    """What became of a case: the gravest fate of its numbers, and every fault."""
+
+    fate: str
+    faults: tuple[str, ...]
+
+
+def judge(case: Case, mutation: Mutation, before: Reading, originals: Path, after: Reading, folder: Path) -> Verdict:
+    """Compare the numbers before and after a mutation."""
+    new = after.texts(folder) - before.texts(originals)
+    told = {number for code, _ in new for number in concerns(code)}
+    plain: dict[str, dict[str, Any]] | None = None
+    fates, faults = [], [f"a refusal names no place: {text[:160]}" for text in nameless(after.findings)]
+    for uid in sorted(before.numbers.keys() | after.numbers.keys()):
+        was, now = before.numbers.get(uid, {}), after.numbers.get(uid, {})
+        changed: set[str] = set()
+        for name in sorted(was.keys() | now.keys(), key=lambda n: (n in DERIVED, n)):
+            old, value = was.get(name), now.get(name)
+            if (old is None and value is None) or (DERIVED.get(name, set()) & changed):
+                continue
+            if value is None:
+                reason = name in told or (name == "suv" and after.suv_reasons.get(uid))
+                fate = REFUSED if reason else "gone without a reason"
+            elif close(old, value):
+                fate = SAME
+            elif name in told:
+                fate = TOLD
+            else:
+                plain = honest(folder) if plain is None else plain
+                fate = HONEST if close(plain.get(uid, {}).get(name), value) else "silent"
+            if fate != SAME:
+                changed.add(name)
+            fates.append(fate)
+            faults += _faults(case, mutation, name, fate, old, value)
+    order = [SAME, HONEST, TOLD, REFUSED]
+    return Verdict(max((f for f in fates if f in order), key=order.index, default=SAME), tuple(faults))
+
+
+def _faults(case: Case, mutation: Mutation, name: str, fate: str, old: Any, value: Any) -> list[str]:
+    what = f"{name}: {_short(old)} became {_short(value)}"
+    if name in case.expected and old is not None:
+        wanted = case.expected[name](old)
+        return [] if close(wanted, value) else [f"{what}, expected {_short(wanted)} ({fate})"]
+    if fate in {"silent", "gone without a reason"}:
+        return [f"{what}: {fate}"]
+    if name in mutation.must_refuse and old is not None and fate not in {REFUSED, TOLD}:
+        return [f"{what}: {fate}, must be refused or told"]
+    if fate != SAME and fate not in mutation.allowed and not (name in case.expected):
+        return [f"{what}: {fate}, allowed {sorted(mutation.allowed)}"]
+    return []
+
+
+def _short(value: Any) -> str:
+    return str(value)[:90]
+
+
+def close(a: Any, b: Any) -> bool:
+    """Equal, numbers within the rounding of sums."""
+    if isinstance(a, Mapping) and isinstance(b, Mapping):
+        return a.keys() == b.keys() and all(close(a[k], b[k]) for k in a)
+    if isinstance(a, str) or isinstance(b, str) or a is None or b is None:
+        return bool(a == b)
+    if isinstance(a, Sequence) and isinstance(b, Sequence):
+        if len(a) != len(b):
+            return False
+        if any(isinstance(x, str) for x in (*a, *b)):
+            return list(a) == list(b)
+        size = max((abs(float(x)) for x in (*a, *b)), default=0.0)
+        return all(abs(float(x) - float(y)) <= TOLERANCE * size for x, y in zip(a, b, strict=True))
+    return math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=0)

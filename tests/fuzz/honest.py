@@ -9,6 +9,7 @@ import logging
 import re
 import warnings
 from collections import defaultdict
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,9 @@ def honest(folder: Path) -> dict[str, dict[str, Any]]:
         found = {}
         for uid, files in series.items():
             unique = {str(f.get("SOPInstanceUID")): f for f in files}
-            found[uid] = _contours(files[0]) if files[0].get("Modality") == "RTSTRUCT" else _numbers(list(unique.values()))
+            found[uid] = (
+                _contours(files[0]) if files[0].get("Modality") == "RTSTRUCT" else _numbers(list(unique.values()))
+            )
     return found
 
 
@@ -50,17 +53,13 @@ def _numbers(files: list[Dataset]) -> dict[str, Any]:
         numbers |= _geometry(files)
     except Exception:  # noqa: BLE001  (whatever is wrong, there is no honest geometry)
         return numbers
-    try:
+    with suppress(Exception):
         numbers["image"] = [_sum(f) for f in files]
-    except Exception:  # noqa: BLE001, S110
-        pass
     times = [_moment(f, str(f.get("AcquisitionDate", "")) + str(f.get("AcquisitionTime", ""))) for f in files]
     if all(times):
         numbers["acquired_at"] = min(t for t in times if t).isoformat()
-        try:
+        with suppress(Exception):
             numbers |= _activity(files, min(t for t in times if t))
-        except Exception:  # noqa: BLE001, S110
-            pass
     return numbers
 
 

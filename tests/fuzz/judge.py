@@ -16,7 +16,8 @@ from .reading import Reading, concerns, nameless
 DERIVED = {
     "total": {"image", "affine", "acquired_at", "decay_at", "suv"},
     "quantified": {"image", "affine", "acquired_at", "decay_at", "suv", "unit"},
-    "region_ml": {"contours"},
+    "region_ml": {"contours", "affine"},
+    "volumes": {"shape"},
 }
 """Numbers worked out of others: judged where nothing they rest on has changed."""
 TOLERANCE = 3e-6
@@ -37,9 +38,10 @@ def judge(case: Case, mutation: Mutation, before: Reading, originals: Path, afte
     told = {number for code, _ in new for number in concerns(code)}
     plain: dict[str, dict[str, Any]] | None = None
     fates, faults = [], [f"a refusal names no place: {text[:160]}" for text in nameless(after.findings)]
-    for uid in sorted(before.numbers.keys() | after.numbers.keys()):
-        was, now = before.numbers.get(uid, {}), after.numbers.get(uid, {})
-        changed: set[str] = set()
+    pairs = _pairs(before, after)
+    moved = any(not close(was.get("affine"), now.get("affine")) for _, was, now in pairs if was.get("affine"))
+    for uid, was, now in pairs:
+        changed: set[str] = {"affine"} if moved else set()
         for name in sorted(was.keys() | now.keys(), key=lambda n: (n in DERIVED, n)):
             old, value = was.get(name), now.get(name)
             if (old is None and value is None) or (DERIVED.get(name, set()) & changed):
@@ -62,6 +64,14 @@ def judge(case: Case, mutation: Mutation, before: Reading, originals: Path, afte
     return Verdict(max((f for f in fates if f in order), key=order.index, default=SAME), tuple(faults))
 
 
+def _pairs(before: Reading, after: Reading) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Numbers of each series before and after; a series that came under another identifier is still that series."""
+    gone, come = (sorted(a.numbers.keys() - b.numbers.keys()) for a, b in ((before, after), (after, before)))
+    renamed = dict(zip(come, gone, strict=True)) if len(gone) == len(come) == 1 else {}
+    uids = sorted((before.numbers.keys() | after.numbers.keys()) - set(renamed.values()))
+    return [(uid, before.numbers.get(renamed.get(uid, uid), {}), after.numbers.get(uid, {})) for uid in uids]
+
+
 def _faults(case: Case, mutation: Mutation, name: str, fate: str, old: Any, value: Any) -> list[str]:
     what = f"{name}: {_short(old)} became {_short(value)}"
     if name in case.expected and old is not None:
@@ -71,7 +81,7 @@ def _faults(case: Case, mutation: Mutation, name: str, fate: str, old: Any, valu
         return [f"{what}: {fate}"]
     if name in mutation.must_refuse and old is not None and fate not in {REFUSED, TOLD}:
         return [f"{what}: {fate}, must be refused or told"]
-    if fate != SAME and fate not in mutation.allowed and not (name in case.expected):
+    if fate != SAME and fate not in mutation.allowed and name not in case.expected:
         return [f"{what}: {fate}, allowed {sorted(mutation.allowed)}"]
     return []
 

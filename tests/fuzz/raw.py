@@ -167,9 +167,7 @@ def _element(content: bytes, position: int, *, explicit: bool) -> tuple[Element,
     return Element(tag, vr, content[position : position + length]), position + length
 
 
-def _items(
-    content: bytes, position: int, end: int | None, *, explicit: bool
-) -> tuple[list[list[Element]], int]:
+def _items(content: bytes, position: int, end: int | None, *, explicit: bool) -> tuple[list[list[Element]], int]:
     items = []
     while end is None or position < end:
         mark = content[position : position + 4]

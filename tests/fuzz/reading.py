@@ -132,7 +132,11 @@ def _contours(reading: Reading, uid: str, path: Path, grids: dict[str, Grid]) ->
     numbers["contours"] = {}
     for n, region in enumerate(drawn):
         points = [p for contour in region.contours_lps_mm for p in contour]
-        numbers["contours"][f"{n} {region.name}"] = [len(points), float(np.sum(points)), float(np.sum(np.square(points)))]
+        numbers["contours"][f"{n} {region.name}"] = [
+            len(points),
+            float(np.sum(points)),
+            float(np.sum(np.square(points))),
+        ]
     for frame, grid in grids.items():
         regions = _value(reading, regions_from_contours(drawn, grid, SegmentSettings()))
         if regions and frame:

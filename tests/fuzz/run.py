@@ -111,7 +111,7 @@ class Fuzzer:
 
     def case(self, number: int) -> tuple[Case, Mutation]:
         """The case of this number: the mutations take turns, the base and all else is drawn."""
-        rng = Random(f"{self.seed}/{number}")
+        rng = Random(f"{self.seed}/{number}")  # noqa: S311
         mutation = MUTATIONS[number % len(MUTATIONS)]
         fitting = [base for base in self.bases if mutation.fits(base)]
         case = Case(rng.choice(fitting), rng)
@@ -204,17 +204,17 @@ def _run(fuzzer: Fuzzer, n_files: int) -> int:
         number += 1
     seconds = time.perf_counter() - start
     print(table.text())  # noqa: T201
-    rate = table.files.total() / seconds
-    print(f"seed {fuzzer.seed}: {number} series, {table.files.total()} mutated files in {seconds:.0f} s ({rate:.0f} per s), ")  # noqa: T201
-    print(f"{len(table.failed)} failed")  # noqa: T201
+    counts = f"{number} series, {table.files.total()} mutated files, {len(table.failed)} failed"
+    print(f"seed {fuzzer.seed}: {counts}; {seconds:.0f} s, {table.files.total() / seconds:.0f} files per s")  # noqa: T201
     return 1 if table.failed else 0
 
 
 def _repeat(fuzzer: Fuzzer, number: int) -> int:
     case, mutation = fuzzer.case(number)
-    kept = Path(tempfile.mkdtemp(prefix=f"fuzz-{fuzzer.seed}-{number}-")) / "series"
-    case.write(kept, fuzzer.originals(case.base))
     result = fuzzer.run(number)
+    case.write(fuzzer.folder / "kept", fuzzer.originals(case.base))
+    kept = Path(tempfile.mkdtemp(prefix=f"fuzz-{fuzzer.seed}-{number}-")) / "series"
+    shutil.copytree(fuzzer.folder / "kept", kept, symlinks=True)
     print(f"{mutation.name} [{case.note}] of {case.base.name}: {result.fate}; {'; '.join(result.faults) or 'no fault'}")  # noqa: T201
     print(f"the files: {kept}")  # noqa: T201
     for finding in read(kept).findings:

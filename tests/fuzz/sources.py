@@ -91,7 +91,9 @@ def _of_archive(archive: str, folder: Path) -> Iterator[Base]:
             series[file.text("SeriesInstanceUID")].append(file)
     structures = [files[0] for files in series.values() if files[0].text("Modality") == "RTSTRUCT"]
     images = [
-        files for files in series.values() if files[0].get("PixelData") and all(f.get("ImagePositionPatient") for f in files)
+        files
+        for files in series.values()
+        if files[0].get("PixelData") and all(f.get("ImagePositionPatient") for f in files)
     ]
     for n, files in enumerate(images):
         drawn = [s for s in structures if _reference(s) == files[0].text("FrameOfReferenceUID")]
@@ -155,9 +157,8 @@ def _contours(structure: RawFile) -> list[tuple[float, npt.NDArray[np.float64]]]
     drawn = structure.get("ROIContourSequence")
     assert rois is not None and rois.items and drawn is not None and drawn.items  # noqa: PT018
     names = {_in(item, 0x30060022): _in(item, 0x30060026) for item in rois.items}
-    wanted = sorted(
-        drawn.items, key=lambda item: not any(w in names[_in(item, 0x30060084)].lower() for w in ("gtv", "lesion1"))
-    )[0]
+    tumours = [i for i in drawn.items if any(w in names[_in(i, 0x30060084)].lower() for w in ("gtv", "lesion1"))]
+    wanted = (tumours or drawn.items)[0]
     found = []
     for contour in next(e for e in wanted if e.tag == 0x30060040).items or []:
         points = np.array(numbers_of(_in(contour, 0x30060050))).reshape(-1, 3)
@@ -260,7 +261,7 @@ def written(folder: Path) -> Iterator[Base]:
         others = ()
         if name == "ct":
             square = np.array([[-4.0, 8, 0], [6, 8, 0], [6, 20, 0], [-4, 20, 0]])
-            drawn = tuple(square + [0, 0, 100 + 4 * k] for k in range(1, SLICES - 1))
+            drawn = tuple(square + np.array([0, 0, 100 + 4 * k]) for k in range(1, SLICES - 1))
             contours = ContourSet("Lesion 1", drawn, grid.frame_of_reference, header.series_uid, "")
             target = folder / "struct.dcm"
             write_rtstruct(

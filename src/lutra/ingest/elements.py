@@ -7,6 +7,7 @@ The readers that call them keep pydicom's warnings quiet as a whole, with :func:
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from pydicom import Dataset, Sequence
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataelem import RawDataElement
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 
 from lutra.core.errors import InputError, Unreadable
 
@@ -37,12 +38,25 @@ def value_of(header: Dataset, tag: str) -> Any:
 
 
 def alike(header: Dataset, other: Dataset, tag: str) -> bool:
-    """Tell whether two headers give an element the same text; cheap where the bytes are the same, as in most series."""
-    raw: Any = header.get_item(tag)
-    there: Any = other.get_item(tag)
-    if isinstance(raw, RawDataElement) and isinstance(there, RawDataElement) and raw.value == there.value:
-        return True
-    return text(header, tag) == text(other, tag)
+    """Tell whether two headers give an element the same text."""
+    return same_bytes(header, other, (Tag(tag),)) or text(header, tag) == text(other, tag)
+
+
+def same_bytes(header: Dataset, other: Dataset, tags: Iterable[BaseTag]) -> bool:
+    """Tell whether two headers hold some elements in the same bytes, or both lack them; cheap, and so in most series.
+
+    Elements that have been looked at are no bytes any more: then the answer is no, and texts must be compared.
+    """
+    for tag in tags:
+        here: Any = header.get_item(tag)
+        there: Any = other.get_item(tag)
+        if here is there is None:
+            continue
+        if not (isinstance(here, RawDataElement) and isinstance(there, RawDataElement)):
+            return False
+        if here.value != there.value or here.VR != there.VR:
+            return False
+    return True
 
 
 def text(header: Dataset, tag: str) -> str:

@@ -1,16 +1,23 @@
-"""Opening a DICOM file. What was parsed for the header is still there when the pixels are asked for a moment later."""
+"""Finding and opening files. What was parsed for the header is still there when the pixels are asked for a moment later."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import pydicom
 from attrs import frozen
 from pydicom import Dataset
 
-from lutra.core.errors import Unreadable
+from lutra.core.errors import NotDicom, Unreadable
+from lutra.core.finding import Finding, Severity
+from lutra.core.frozen import FrozenMap
 
+PREAMBLE, MARK = 128, b"DICM"
 REMEMBERED_FILES = 1024
 """Parsing is half of the cost of reading a CT slice; a long series is parsed once and not twice."""
 
@@ -43,6 +50,90 @@ def _parsed(path: Path, _mtime_ns: int, _size: int) -> Parsed:
     with path.open("rb") as file:
         header = pydicom.dcmread(file, stop_before_pixels=True)
         return Parsed(header, file.tell())
+
+
+@frozen(eq=False)
+class Identified:
+    """The elements asked for, the SHA-256 of the file [hex], and what the file system says of it."""
+
+    header: Dataset
+    sha256: str
+    stat: os.stat_result
+
+
+def identified(path: Path, tags: list[str]) -> Identified:
+    """Read a file once, for some elements and for its hash; both are of the same bytes.
+
+    Raises
+    ------
+    NotDicom
+        If it lacks the mark of PS3.10; then no more than its beginning is read.
+    Unreadable
+        If it cannot be opened, or is no complete DICOM header.
+    """
+    try:
+        with path.open("rb") as file:
+            if file.read(PREAMBLE + len(MARK))[PREAMBLE:] != MARK:
+                raise NotDicom("no 'DICM' mark of PS3.10", where=str(path))
+            file.seek(0)
+            content, stat = file.read(), os.fstat(file.fileno())
+        header = pydicom.dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=tags)
+        header.filename = str(path)
+    except NotDicom:
+        raise
+    except OSError as error:
+        raise Unreadable(
+            f"cannot be opened: {error.strerror}", where=str(path), do="see whether it is there and may be read"
+        ) from error
+    except Exception as error:
+        raise Unreadable(
+            f"broken DICOM: {error}", where=str(path), do="export it again from the scanner or archive"
+        ) from error
+    return Identified(header, hashlib.sha256(content).hexdigest(), stat)
+
+
+def files_under(paths: Iterable[Path], findings: list[Finding]) -> list[Path]:
+    """Find every file, in order of its name; links are followed, a folder is entered once.
+
+    What cannot be entered or leads nowhere leaves a Finding.
+    """
+    found: set[Path] = set()
+    for path in paths:
+        if path.is_dir():
+            found.update(_walk(path, set(), findings))
+        elif path.is_file():
+            found.add(path)
+        else:
+            _not_reached(path, "is not there", findings)
+    return sorted(found)
+
+
+def _walk(folder: Path, entered: set[tuple[int, int]], findings: list[Finding]) -> Iterator[Path]:
+    try:
+        stat = folder.stat()
+        if (stat.st_dev, stat.st_ino) in entered:  # a link to a folder above, or one that was seen by its own name
+            return
+        entered.add((stat.st_dev, stat.st_ino))
+        entries = sorted(os.scandir(folder), key=lambda entry: (entry.is_symlink(), entry.name))
+    except OSError as error:
+        _not_reached(folder, f"cannot be opened: {error.strerror}", findings)
+        return
+    for entry in entries:
+        path = Path(entry.path)
+        try:
+            if entry.is_dir():
+                yield from _walk(path, entered, findings)
+            elif entry.is_file():
+                yield path
+            elif entry.is_symlink():
+                _not_reached(path, "is a link that leads nowhere", findings)
+        except OSError as error:
+            _not_reached(path, f"cannot be followed: {error.strerror}", findings)
+
+
+def _not_reached(path: Path, why: str, findings: list[Finding]) -> None:
+    text = f"{path} {why} and was left out. To do: see whether it is there and may be read"
+    findings.append(Finding(Severity.WARNING, "ingest.not-reached", text, FrozenMap({"file": str(path)})))
 
 
 def forget() -> None:

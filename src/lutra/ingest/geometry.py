@@ -23,6 +23,9 @@ ROUNDING_MM = 2e-3
 """Positions are text in DICOM; scanners write them to 0.001 mm."""
 IN_PLANE_LIMIT_MM = 0.1
 """A slice may leave the line through the first and the last one by this much; rounding explains less."""
+VOXEL_LIMITS_MM = (1e-3, 1e3)
+FAR_MM = 1e6
+"""Scanners for people make no smaller and no larger voxels, and none a kilometre away."""
 TILT_FLOOR = 1e-3
 """Lean of a stack, sideways step over slice step, from which it is said: 0.06 degrees."""
 
@@ -93,7 +96,22 @@ def _grid(
         _require_even(frames, positions @ normal, settings, findings)
         _require_straight(frames, positions, normal, findings)
         affine[:3, 2] = (positions[-1] - positions[0]) / (len(frames) - 1)
+    _require_of_this_world(first, affine)
     return Grid((*first.shape, len(frames)), affine, frame_of_reference)
+
+
+def _require_of_this_world(frame: Frame, affine: npt.NDArray[np.float64]) -> None:
+    """Numbers that are legal text and no geometry would be found as overflows and singular matrices, far from here."""
+    edges = np.linalg.norm(affine[:3, :3], axis=0)
+    if not (
+        edges.min() > VOXEL_LIMITS_MM[0] and edges.max() < VOXEL_LIMITS_MM[1] and np.abs(affine[:3, 3]).max() < FAR_MM
+    ):
+        raise InputError(
+            f"voxels of {', '.join(f'{edge:.3g}' for edge in edges)} mm at {', '.join(f'{x:.3g}' for x in affine[:3, 3])} mm",
+            where=f"{frame.path} (0028,0030), (0020,0032)",
+            required=f"edges of {VOXEL_LIMITS_MM[0]:g} to {VOXEL_LIMITS_MM[1]:g} mm, within {FAR_MM:g} mm of the origin",
+            do="export the series again",
+        )
 
 
 def _thickness(frame: Frame, findings: list[Finding]) -> float:

@@ -62,11 +62,13 @@ def read_volumes(paths: Sequence[Path], header: SeriesHeader, settings: IngestSe
     for n, (uid, index) in enumerate(zip(header.instances, indices, strict=True)):
         place.setdefault(uid, []).append((n, index))
     # Planes lie one behind another as in the files; seen from outside the axes are still (i, j, k).
-    planes = np.empty((len(header.instances), rows, columns), np.float32)
-    filled = np.zeros(len(planes), bool)
+    planes = np.empty((0, rows, columns), np.float32)
+    filled = np.zeros(len(header.instances), bool)
     try:
         for path in paths:
             stored, pixels = _planes(path, (rows, columns))
+            if not planes.size:  # not before a file has shown that its header tells no giant image
+                planes = np.empty((len(filled), rows, columns), np.float32)
             for n, index in place.get(text(stored, "SOPInstanceUID"), ()):
                 if index >= len(pixels):
                     raise Unreadable(f"{len(pixels)} frames, frame {index + 1} is missing", where=str(path))
@@ -75,7 +77,7 @@ def read_volumes(paths: Sequence[Path], header: SeriesHeader, settings: IngestSe
     except InputError as error:
         return Outcome(None, (Finding(Severity.ERROR, "ingest.image-refused", str(error)),))
     if not filled.all():
-        text_ = f"series {header.series_uid}: {int((~filled).sum())} of {len(planes)} slices have no file any more"
+        text_ = f"series {header.series_uid}: {int((~filled).sum())} of {len(filled)} slices have no file any more"
         return Outcome(None, (Finding(Severity.ERROR, "ingest.slices-missing", text_),))
     grid = header.grid
     planes.flags.writeable = False  # so that no volume copies them
@@ -100,9 +102,16 @@ def _rescale(
     real_world: RealWorldMap | None,
 ) -> None:
     """Slope and intercept of the file, (0028,1053) and (0028,1052), or its real world map; as stored where it has neither."""
+    if "ModalityLUTSequence" in stored:
+        raise Unreadable(
+            "a modality lookup table is not read by this version",
+            where=f"{path} (0028,3000)",
+            required="a rescale, or neither",
+        )
+    plain = "RescaleSlope" not in stored and "RescaleIntercept" not in stored
     if real_world is not None:
         slope, intercept = real_world.slope, real_world.intercept
-    elif "RescaleSlope" not in stored and "RescaleIntercept" not in stored:
+    elif plain and text(stored, "Modality") != "PT":
         slope, intercept = 1.0, 0.0
     else:
         slope, intercept = _given(stored, "RescaleSlope", path), _given(stored, "RescaleIntercept", path)

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-import pydicom
 from attrs import Factory, frozen
-from pydicom.errors import InvalidDicomError
 
+from lutra.core.errors import NotDicom, Unreadable
 from lutra.core.finding import Finding, Severity, few
 from lutra.core.frozen import FrozenMap
 from lutra.core.source import SourceFile
 from lutra.ingest.bare import same_but_for_the_head
 from lutra.ingest.containers import unpacked
 from lutra.ingest.dicomdir import check_dicomdir
+from lutra.ingest.elements import text
+from lutra.ingest.files import files_under, identified
 from lutra.ingest.quiet import quietly
 from lutra.ingest.settings import UnpackSettings
 
@@ -88,10 +88,10 @@ def scan(
         Names that Findings use for files the user knows by another one, such as the members of a container.
     """
     names = shown or {}
-    files = {f for path in paths for f in ([path] if path.is_file() else path.rglob("*")) if f.is_file()}
+    findings: list[Finding] = []
+    files = files_under(paths, findings)
     named = sorted((names.get(file, file), file) for file in files)
     found: list[_Found] = []
-    findings: list[Finding] = []
     foreign: defaultdict[Path, list[str]] = defaultdict(list)
     people: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
     private: defaultdict[tuple[Path, str], list[str]] = defaultdict(list)
@@ -123,20 +123,13 @@ def _read(
 ) -> SourceFile | None:
     try:
         with quietly():
-            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=TAGS)
-            values = {tag: str(header.get(tag, "") or "").strip() for tag in TAGS}
-    except InvalidDicomError:
+            file = identified(path, TAGS, shown)
+            values = {tag: text(file.header, tag) for tag in TAGS}
+    except NotDicom:
         foreign[shown.parent].append(shown.name)
         return None
-    except Exception as error:  # noqa: BLE001  (pydicom raises many kinds on broken files; each must become a Finding)
-        findings.append(
-            Finding(
-                Severity.ERROR,
-                "ingest.unreadable",
-                f"{shown} is broken: {error}. Required: a complete DICOM file. To do: export it again from the scanner or archive",
-                FrozenMap({"file": str(shown)}),
-            )
-        )
+    except Unreadable as error:
+        findings.append(Finding(Severity.ERROR, "ingest.unreadable", str(error), FrozenMap({"file": str(shown)})))
         return None
     missing = [f"{tag} {code}" for tag, code in REQUIRED.items() if not values[tag]]
     if missing:
@@ -150,14 +143,11 @@ def _read(
         )
         return None
     people[values["PatientID"]][values["PatientSex"], values["PatientBirthDate"]] += 1
-    stat = path.stat()
-    with path.open("rb") as stream:
-        sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
     return SourceFile(
         path=str(path),
-        sha256=sha256,
-        size=stat.st_size,
-        mtime_ns=stat.st_mtime_ns,
+        sha256=file.sha256,
+        size=file.stat.st_size,
+        mtime_ns=file.stat.st_mtime_ns,
         sop_instance_uid=values["SOPInstanceUID"],
         sop_class_uid=values["SOPClassUID"],
         series_uid=values["SeriesInstanceUID"],

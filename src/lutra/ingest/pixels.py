@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom import Dataset
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lutra.core.errors import Unreadable
 from lutra.ingest.elements import number, text
@@ -18,6 +18,8 @@ from lutra.ingest.files import Parsed, parsed
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
 """Tag (7FE0,0010) as it lies in a little-endian file."""
 UNDEFINED_LENGTH = 0xFFFFFFFF
+MOST_PIXELS_PER_BYTE = 5000
+"""An empty image compresses to a fifth of this; a header of nonsense claims a million."""
 
 
 def planes_of(path: Path, shape: tuple[int, int]) -> tuple[Dataset, npt.NDArray[Any]]:
@@ -41,6 +43,7 @@ def planes_of(path: Path, shape: tuple[int, int]) -> tuple[Dataset, npt.NDArray[
         If the file or its pixel data is broken, or has another size.
     """
     file = parsed(path)
+    _require_grey(path, file.header)
     planes = _plain(path, file, shape)
     if planes is None:
         planes = _decoded(path, file.header, shape)
@@ -53,7 +56,7 @@ def _plain(path: Path, parsed_: Parsed, shape: tuple[int, int]) -> npt.NDArray[A
     pydicom's decoder costs more than reading the bytes: this halves the time of a CT.
     """
     header = parsed_.header
-    syntax = header.file_meta.get("TransferSyntaxUID")
+    syntax = text(header.file_meta, "TransferSyntaxUID")
     if syntax not in {ExplicitVRLittleEndian, ImplicitVRLittleEndian}:
         return None
     allocated, stored = number(header, "BitsAllocated"), number(header, "BitsStored")
@@ -80,9 +83,21 @@ def _plain(path: Path, parsed_: Parsed, shape: tuple[int, int]) -> npt.NDArray[A
     return planes if stored == 16 or planes.max() < 2**stored else None
 
 
+def _require_grey(path: Path, header: Dataset) -> None:
+    kind = text(header, "PhotometricInterpretation")
+    if kind not in {"MONOCHROME1", "MONOCHROME2"}:
+        raise Unreadable(
+            f"photometric interpretation {kind or 'missing'}",
+            where=f"{path} (0028,0004)",
+            required="grey values, MONOCHROME1 or MONOCHROME2",
+        )
+
+
 def _decoded(path: Path, header: Dataset, shape: tuple[int, int]) -> npt.NDArray[Any]:
+    _require_believable(path, header, shape)
     try:
-        pixels = pydicom.dcmread(path).pixel_array
+        file = pydicom.dcmread(path)
+        pixels = file.pixel_array
     except Exception as error:
         raise Unreadable(
             f"pixel data cannot be read: {error}",
@@ -96,4 +111,31 @@ def _decoded(path: Path, header: Dataset, shape: tuple[int, int]) -> npt.NDArray
         raise Unreadable(
             f"pixel array of {pixels.shape}", where=f"{path} (7FE0,0010)", required=f"{shape[0]} × {shape[1]} pixels"
         )
+    _require_no_rest(path, file, pixels)
     return pixels
+
+
+def _require_believable(path: Path, header: Dataset, shape: tuple[int, int]) -> None:
+    """A header may claim any size: before room is made for it, the file must be long enough to hold it."""
+    claimed, size = shape[0] * shape[1] * (number(header, "NumberOfFrames") or 1), path.stat().st_size
+    if claimed > MOST_PIXELS_PER_BYTE * size:
+        raise Unreadable(
+            f"{claimed:.3g} pixels in a file of {size} bytes",
+            where=f"{path} (0028,0010), (0028,0011), (0028,0008)",
+            required="as many pixels as the header says",
+            do="export the file again",
+        )
+
+
+def _require_no_rest(path: Path, file: Dataset, pixels: npt.NDArray[Any]) -> None:
+    """Uncompressed pixels that go on after the last row were written for another matrix than the header says."""
+    if UID(text(file.file_meta, "TransferSyntaxUID")).is_compressed:
+        return
+    there, used = len(file.PixelData), (pixels.size * int(file.BitsAllocated) + 7) // 8
+    if there not in {used, used + used % 2}:
+        raise Unreadable(
+            f"{there} bytes of pixel data where the header describes {used}",
+            where=f"{path} (7FE0,0010)",
+            required="rows × columns × frames × bits allocated / 8",
+            do="export the file again",
+        )

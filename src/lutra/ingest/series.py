@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 from attrs import evolve
 from pydicom import Dataset
 from pydicom.uid import (
@@ -16,14 +15,14 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
-from lutra.core.errors import InconsistentSeries, InputError
+from lutra.core.errors import InputError
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.study import Camera, SeriesHeader
-from lutra.core.time import in_utc
+from lutra.ingest.agreement import require_agreement, require_one_geometry
 from lutra.ingest.classic import classic_frame
 from lutra.ingest.clock import moment
 from lutra.ingest.diffusion import weigh
-from lutra.ingest.elements import alike, many, number, positive, text
+from lutra.ingest.elements import many, positive, text
 from lutra.ingest.enhanced import ENHANCED, enhanced_frames
 from lutra.ingest.files import parsed
 from lutra.ingest.frames import Frame
@@ -33,6 +32,7 @@ from lutra.ingest.nm import by_energy_window, nm_facts, nm_frames
 from lutra.ingest.pet import pet_facts, require_all_slices
 from lutra.ingest.quiet import quietly
 from lutra.ingest.settings import IngestSettings
+from lutra.ingest.times import acquisition
 
 FrameReader = Callable[[Path, Dataset, str], tuple[Frame, ...]]
 
@@ -49,17 +49,7 @@ READERS: dict[str, tuple[str, FrameReader]] = {
     **{uid: (modality, enhanced_frames) for uid, modality in ENHANCED.items()},
 }
 """What is read: SOP class (0008,0016), the modality (0008,0060) it must state, and who makes frames of a file."""
-
-MUST_AGREE = {
-    "PatientID": "(0010,0020)",
-    "Modality": "(0008,0060)",
-    "SOPClassUID": "(0008,0016)",
-    "FrameOfReferenceUID": "(0020,0052)",
-    "Units": "(0054,1001)",
-    "DecayCorrection": "(0054,1102)",
-}
-GEOMETRY_TOLERANCE = 1e-4
-"""Direction cosines and spacings [mm] are text in DICOM; writers round them differently from slice to slice."""
+NUCLEAR = {"PT", "NM"}
 
 
 @quietly()
@@ -78,14 +68,16 @@ def read_header(paths: Sequence[Path], settings: IngestSettings) -> Outcome[Seri
         what to do.
     """
     findings: list[Finding] = []
+    if not paths:
+        return Outcome(None, (Finding(Severity.ERROR, "ingest.series-refused", "(0020,000E): a series without files"),))
     try:
         files = [(path, parsed(path).header) for path in sorted(paths)]
-        _require_agreement(files)
+        require_agreement(files)
         first = files[0][1]
         if text(first, "SOPClassUID") not in READERS:
             return _not_an_image(files[0])
         frames = [frame for path, header in files for frame in _frames(path, header, settings)]
-        _require_one_geometry(frames)
+        require_one_geometry(frames)
         if text(first, "Modality") == "PT":
             require_all_slices(frames)
         if text(first, "Modality") == "NM":
@@ -107,9 +99,9 @@ def _frames(path: Path, header: Dataset, settings: IngestSettings) -> tuple[Fram
             required=modality,
             do="export the file again from its source",
         )
-    if reader in {_one_frame, mr_frames} and (number(header, "NumberOfFrames") or 1) != 1:
+    if reader in {_one_frame, mr_frames} and text(header, "NumberOfFrames") not in {"", "1"}:
         raise InputError(
-            "several frames in an object of one frame",
+            f"{text(header, 'NumberOfFrames')} frames in an object of one frame",
             where=f"{path} (0028,0008)",
             required="one slice per file, or an enhanced object",
             do="export the series again",
@@ -132,38 +124,6 @@ def _not_an_image(file: tuple[Path, Dataset]) -> Outcome[SeriesHeader]:
     return Outcome(None, (Finding(Severity.WARNING, "ingest.modality-not-read", text_),))
 
 
-def _require_agreement(files: Sequence[tuple[Path, Dataset]]) -> None:
-    reference_path, reference = files[0]
-    for tag, code in MUST_AGREE.items():
-        for path, header in files:
-            if not alike(header, reference, tag):
-                here, there = text(header, tag), text(reference, tag)
-                raise InconsistentSeries(
-                    f"{tag} is {here or 'missing'} here and {there or 'missing'} in {reference_path.name}",
-                    where=f"{path} {code}",
-                    required="one value in a series",
-                    do="separate the series at its source",
-                )
-
-
-def _require_one_geometry(frames: Sequence[Frame]) -> None:
-    first = frames[0]
-    for tag, code, read in (
-        ("Columns, Rows", "(0028,0011), (0028,0010)", lambda f: f.shape),
-        ("PixelSpacing", "(0028,0030)", lambda f: f.spacing_mm),
-        ("ImageOrientationPatient", "(0020,0037)", lambda f: (*f.along_row_lps, *f.along_column_lps)),
-    ):
-        values = np.array([read(frame) for frame in frames], float)
-        odd = int(np.abs(values - values[0]).max(axis=1).argmax())
-        if np.abs(values[odd] - values[0]).max() > GEOMETRY_TOLERANCE:
-            raise InconsistentSeries(
-                f"{tag} is {values[odd].tolist()} here and {values[0].tolist()} in {first.name}",
-                where=f"{frames[odd].path} {code}",
-                required="one value in a series",
-                do="separate the series at its source",
-            )
-
-
 def _header(stacked: Stack, settings: IngestSettings, findings: list[Finding]) -> SeriesHeader:
     frames, zone = stacked.frames, settings.time_zone
     first, where = frames[0].header, frames[0].path.parent
@@ -176,16 +136,7 @@ def _header(stacked: Stack, settings: IngestSettings, findings: list[Finding]) -
                 "study.time_zone in protocol.toml if that is not where the scanner stands",
             )
         )
-    known = tuple(f.acquired_at for f in frames if f.acquired_at is not None)
-    acquired_at = min(known, key=in_utc) if known else None
-    if acquired_at is None:
-        findings.append(
-            Finding(
-                Severity.WARNING,
-                "ingest.no-acquisition-time",
-                f"{where}: no acquisition time (0008,0022), (0008,0032), so the image has no place in time",
-            )
-        )
+    acquired_at, slice_times = acquisition(frames, decays=text(first, "Modality") in NUCLEAR, findings=findings)
     several = len({f.uid for f in frames}) < len(frames)
     header = SeriesHeader(
         series_uid=text(first, "SeriesInstanceUID"),
@@ -206,7 +157,7 @@ def _header(stacked: Stack, settings: IngestSettings, findings: list[Finding]) -
         has_rescale="RescaleSlope" in first,
         series_started_at=moment(first, "SeriesDate", "SeriesTime", zone),
         acquired_at=acquired_at,
-        slice_acquired_at=known if len(known) == len(frames) else (),
+        slice_acquired_at=slice_times,
         patient_weight_kg=positive(first, "PatientWeight"),
         patient_height_m=positive(first, "PatientSize"),
         patient_sex=text(first, "PatientSex") or None,

@@ -48,6 +48,10 @@ def _numbers(files: list[Dataset]) -> dict[str, Any]:
         ("unit", lambda f: str(f.get("Units", "") or f.get("RescaleType", "") or "").strip() or None),
     ):
         _agreed(numbers, name, files, read)
+    if files[0].get("Modality") == "NM":
+        with suppress(Exception):
+            numbers |= _nm(files[0]) if len(files) == 1 else {}
+        return numbers
     try:
         files = sorted(files, key=lambda f: float(np.dot(f.ImagePositionPatient, np.cross(*_axes(files[0])))))
         numbers |= _geometry(files)
@@ -107,6 +111,47 @@ def _sum(file: Dataset) -> float:
         values = values * float(file.RescaleSlope) + float(file.RescaleIntercept)
     weights = 1 + 0.013 * np.arange(values.shape[1])[None, :] + 0.0071 * np.arange(values.shape[0])[:, None]
     return float((values * weights).sum())
+
+
+def _nm(file: Dataset) -> dict[str, Any]:
+    """Volumes window by window, slices along the normal of the detector's first slice."""
+    n = int(file.NumberOfFrames)
+    if len(file.PixelData) != n * file.Rows * file.Columns * 2:
+        return {}
+    vector = [int(v) for v in file.SliceVector]
+    windows = [int(v) for v in file.get("EnergyWindowVector", [1] * n)]
+    spacing_mm = float(file.SpacingBetweenSlices)
+    if sorted(set(zip(windows, vector, strict=True))) != [
+        (w, k + 1) for w in sorted(set(windows)) for k in range(max(vector))
+    ]:
+        return {}
+    item = file.DetectorInformationSequence[0]
+    row, column = _axes(item)
+    position = np.array([float(x) for x in item.ImagePositionPatient])
+    first = position + min(0.0, (max(vector) - 1) * spacing_mm) * np.cross(row, column)
+    affine = np.eye(4)
+    affine[:3, 0] = row * float(file.PixelSpacing[1])
+    affine[:3, 1] = column * float(file.PixelSpacing[0])
+    affine[:3, 2] = np.cross(row, column) * abs(spacing_mm)
+    affine[:3, 3] = first
+    maps = {
+        (float(m.RealWorldValueSlope), float(m.RealWorldValueIntercept))
+        for m in file.get("RealWorldValueMappingSequence", [])
+    }
+    ((slope, intercept),) = maps or {(1.0, 0.0)}
+    order = sorted(range(n), key=lambda k: (windows[k], vector[k] * spacing_mm))
+    pixels = np.frombuffer(file.PixelData, "<u2").reshape(n, file.Rows, file.Columns) * slope + intercept
+    weights = 1 + 0.013 * np.arange(file.Columns)[None, :] + 0.0071 * np.arange(file.Rows)[:, None]
+    acquired = _moment(file, str(file.AcquisitionDate) + str(file.AcquisitionTime))
+    started = _moment(file, str(file.SeriesDate) + str(file.SeriesTime))
+    usable = file.DecayCorrection == "START" and acquired and started and started <= acquired
+    return {
+        "decay_at": started.isoformat() if usable and started else None,
+        "shape": [int(file.Columns), int(file.Rows), max(vector)],
+        "affine": affine.ravel().tolist(),
+        "image": [float((pixels[k] * weights).sum()) for k in order],
+        "acquired_at": acquired.isoformat() if acquired else None,
+    }
 
 
 def _moment(file: Dataset, stamp: str) -> datetime | None:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from .case import CONTRADICTION, HONEST, NOT_SILENT, REFUSED, SAFE, SAME, TOLD, Case
-from .mutation import has, has_agent, is_pt, mutation, stacked
+from .mutation import classic, has, has_agent, is_pt, mutation, stacked
 from .raw import Element, RawFile
 
 
@@ -115,7 +115,7 @@ def _(case: Case, rng: Random) -> None:
 
 @mutation("units of every slice that are no activity", {REFUSED, TOLD, SAME}, is_pt, must_refuse=("suv",))
 def _(case: Case, rng: Random) -> None:
-    value = rng.choice(["CNTS", "PROPCPS", "", "KBQML", "MBQML", "1CM", "é"])
+    value = rng.choice(["CNTS", "PROPCPS", "KBQML", "MBQML", "1CM", "é"])
     case.note = value
     for file in case.all():
         file.set("Units", value)
@@ -161,7 +161,7 @@ def _(case: Case, rng: Random) -> None:
     file.set("AcquisitionDate", (day + timedelta(days=rng.choice([-400, -30, -1]))).strftime("%Y%m%d"))
 
 
-@mutation("no acquisition time in one slice", NOT_SILENT)
+@mutation("no acquisition time in one slice", NOT_SILENT, fits=classic)
 def _(case: Case, rng: Random) -> None:
     file = case.one()
     file.drop("AcquisitionTime")
@@ -177,7 +177,7 @@ def _(case: Case, rng: Random) -> None:
         file.set(keyword, value)
 
 
-@mutation("time zone of one slice changed", NOT_SILENT)
+@mutation("time zone of one slice changed", NOT_SILENT, fits=classic)
 def _(case: Case, rng: Random) -> None:
     case.one().set("TimezoneOffsetFromUTC", rng.choice(["+0900", "-1100", "+9900", "CET", "0900", "+09"]))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .case import CONTRADICTION, HONEST, REFUSED, SAFE, SAME, TOLD, Case
-from .mutation import has, mutation, stacked
+from .mutation import classic, has, mutation, stacked
 from .raw import RawFile
 from .sources import Base, decimals, numbers_of
 
@@ -68,7 +68,7 @@ def _(case: Case, rng: Random) -> None:
     file.set("ImageOrientationPatient", decimals(rng.choice([turned, -axes, axes[::-1]])))
 
 
-@mutation("orientation that is no rotation", {REFUSED, TOLD}, must_refuse=("image", "affine"))
+@mutation("orientation that is no rotation", {REFUSED, TOLD}, must_refuse=("image", "affine"), fits=classic)
 def _(case: Case, rng: Random) -> None:
     wrong = rng.choice(
         [
@@ -145,7 +145,7 @@ def _(case: Case, rng: Random) -> None:
     case.extra["copy"] = file.written()
 
 
-@mutation("two slices with one instance identifier", {REFUSED, TOLD}, must_refuse=("image",))
+@mutation("two slices with one instance identifier", {REFUSED, TOLD}, must_refuse=("image",), fits=classic)
 def _(case: Case, rng: Random) -> None:
     a, b = rng.sample(range(len(case.base.images)), 2)
     case.image(a).set("SOPInstanceUID", case.base.images[b].text("SOPInstanceUID"))

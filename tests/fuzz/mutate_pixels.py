@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 
 from .case import CONTRADICTION, HONEST, NOT_SILENT, REFUSED, SAME, TOLD, Case
-from .mutation import has, is_pt, mutation, stacked
+from .mutation import classic, has, is_pt, mutation, stacked
 from .raw import PIXELS, Element, RawFile, put
 from .sources import decimals, us
 
@@ -41,7 +41,7 @@ def _(case: Case, rng: Random) -> None:
         file.set_number(keyword, max(0, file.number(keyword) + by))
 
 
-@mutation("rows and columns exchanged in one slice", CONTRADICTION)
+@mutation("rows and columns exchanged in one slice", CONTRADICTION, fits=classic)
 def _(case: Case, rng: Random) -> None:
     file = case.one()
     rows, columns = file.number("Rows"), file.number("Columns")
@@ -58,7 +58,7 @@ def _(case: Case, rng: Random) -> None:
             file.set("NumberOfFrames", str(rng.choice([1, 1000, 10**6, 10**9])))
 
 
-@mutation("bits allocated, stored or high bit changed in one slice", NOT_SILENT)
+@mutation("bits allocated, stored or high bit changed in one slice", NOT_SILENT, fits=classic)
 def _(case: Case, rng: Random) -> None:
     keyword = rng.choice(["BitsAllocated", "BitsStored", "HighBit"])
     value = rng.choice([0, 1, 7, 8, 11, 12, 15, 16, 17, 32, 64, 65535])
@@ -75,13 +75,13 @@ def _(case: Case, rng: Random) -> None:
         file.set_number(keyword, value)
 
 
-@mutation("pixel representation changed in one slice", NOT_SILENT)
+@mutation("pixel representation changed in one slice", NOT_SILENT, fits=classic)
 def _(case: Case, rng: Random) -> None:
     file = case.one()
     file.set_number("PixelRepresentation", rng.choice([1 - file.number("PixelRepresentation"), 2, 65535]))
 
 
-@mutation("samples per pixel or photometric interpretation changed", NOT_SILENT)
+@mutation("samples per pixel or photometric interpretation changed", NOT_SILENT, fits=classic)
 def _(case: Case, rng: Random) -> None:
     samples = rng.choice([None, 0, 2, 3, 65535])
     for file in case.some():

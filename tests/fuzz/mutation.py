@@ -67,6 +67,15 @@ def mutation(
     return register
 
 
+def classic(base: Base) -> bool:
+    """One slice per file, so that one slice can contradict the others."""
+    return base.classic and len(base.images) > 1
+
+
+def is_nm(base: Base) -> bool:
+    return bool(base.images) and base.modality == "NM"
+
+
 def is_pt(base: Base) -> bool:
     return bool(base.images) and base.modality == "PT"
 

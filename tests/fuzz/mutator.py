@@ -7,6 +7,7 @@ from . import (
     mutate_contours,
     mutate_elements,
     mutate_facts,
+    mutate_frames,
     mutate_geometry,
     mutate_pixels,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "mutate_contours",
     "mutate_elements",
     "mutate_facts",
+    "mutate_frames",
     "mutate_geometry",
     "mutate_pixels",
 ]

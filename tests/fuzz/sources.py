@@ -19,10 +19,10 @@ from attrs import frozen
 
 from lutra.core.grid import Grid
 from lutra.core.region import ContourSet
-from lutra.core.study import DecayCorrection, Radiopharmaceutical, SeriesHeader
+from lutra.core.study import Camera, DecayCorrection, EnergyWindow, Radiopharmaceutical, RealWorldMap, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.export import PatientIdentity, stable_uid, write_image_series, write_rtstruct
+from lutra.export import PatientIdentity, stable_uid, write_image_series, write_nm_recon, write_rtstruct
 from lutra.export.dicom_image import STORAGE
 
 from .raw import PIXELS, Element, RawFile, parse
@@ -43,6 +43,11 @@ class Base:
     @property
     def modality(self) -> str:
         return self.images[0].text("Modality") if self.images else self.others[0].text("Modality")
+
+    @property
+    def classic(self) -> bool:
+        """One slice per file."""
+        return bool(self.images) and self.images[0].get("NumberOfFrames") is None
 
     @property
     def files(self) -> tuple[RawFile, ...]:
@@ -275,6 +280,52 @@ def written(folder: Path) -> Iterator[Base]:
             )
             others = (parse("struct.dcm", target.read_bytes()),)
         yield Base(f"written/{name}", tuple(parse(p.name, p.read_bytes()) for p in paths), others)
+    yield from written_nm(folder)
+
+
+def written_nm(folder: Path) -> Iterator[Base]:
+    """Reconstructed SPECT as multi-frame NM: counts in two energy windows, and Bq/mL through a real world map."""
+    rng = np.random.default_rng(8)
+    shape = (12, 10, SLICES)
+    for name, unit, windows in (
+        ("nm-counts", Unit.STORED, (EnergyWindow("208", 187.2, 228.8), EnergyWindow("113", 101.7, 124.3))),
+        ("nm-activity", Unit.BQ_PER_ML, (EnergyWindow("208", 187.2, 228.8),)),
+    ):
+        grid = Grid(shape, AFFINE, stable_uid("frame", name))
+        header = SeriesHeader(
+            series_uid=stable_uid("series", name),
+            study_uid=stable_uid("study"),
+            subject_id="P1",
+            modality="NM",
+            sop_class_uid="",
+            description=name,
+            manufacturer="m",
+            model="n",
+            image_type=(),
+            frame_of_reference=grid.frame_of_reference,
+            instances=(stable_uid(name),),
+            decay_correction=DecayCorrection.START,
+            acquired_at=SCAN,
+            series_started_at=SCAN,
+            frame_duration_s=25.0,
+            acquisition_duration_s=1500.0,
+            radiopharmaceutical=Radiopharmaceutical("Lu-177", "x", 7.4e9, SCAN - timedelta(days=1), 574300.0),
+            energy_windows=windows,
+            real_world=RealWorldMap(12.5, 0.0, "Bq/ml") if unit is Unit.BQ_PER_ML else None,
+            camera=Camera("m", "n", "sn", "st", "MEGP"),
+        )
+        volumes = [
+            Volume(rng.integers(0, 3000, shape) * (12.5 if header.real_world else 1), grid, unit) for _ in windows
+        ]
+        path = write_nm_recon(
+            folder / f"{name}.dcm",
+            header,
+            volumes,
+            PatientIdentity("P1", "P1", "F", 70, 1.7),
+            SCAN,
+            against_normal=name == "nm-counts",
+        )
+        yield Base(f"written/{name}", (parse(path.name, path.read_bytes()),))
 
 
 def us(value: int) -> bytes:

@@ -66,11 +66,34 @@ def text(header: Dataset, tag: str) -> str:
 
 
 def many(header: Dataset, tag: str) -> list[Any]:
-    """Element as a list of its values, empty if it is missing."""
+    """Element as a list of its values, empty if it is missing.
+
+    Raises
+    ------
+    Unreadable
+        If it is a sequence, which has items and no values.
+    """
     value = value_of(header, tag)
     if value is None:
         return []
+    if isinstance(value, Sequence):
+        raise Unreadable(f"{tag} is a sequence", where=place(header, tag), do="export the file again from its source")
     return [value] if isinstance(value, (str, bytes, float, int)) else list(value)
+
+
+def pointers(header: Dataset, tag: str) -> list[BaseTag]:
+    """Tags that an element points to, such as Frame Increment Pointer.
+
+    Raises
+    ------
+    Unreadable
+        If it holds anything else.
+    """
+    values = many(header, tag)
+    try:
+        return [Tag(value) for value in values]
+    except (ValueError, TypeError, OverflowError) as error:
+        raise Unreadable(f"{tag} is {values}", where=place(header, tag), required="tags") from error
 
 
 def numbers(header: Dataset, tag: str, n: int) -> npt.NDArray[np.float64]:

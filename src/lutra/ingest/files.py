@@ -71,25 +71,27 @@ def identified(path: Path, tags: list[str]) -> Identified:
     Unreadable
         If it cannot be opened, or is no complete DICOM header.
     """
+    content, stat = _content(path)
+    try:
+        header = pydicom.dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=tags)
+    except Exception as error:
+        do = "export it again from the scanner or archive"
+        raise Unreadable(f"broken DICOM: {error}", where=str(path), do=do) from error
+    header.filename = str(path)
+    return Identified(header, hashlib.sha256(content).hexdigest(), stat)
+
+
+def _content(path: Path) -> tuple[bytes, os.stat_result]:
     try:
         with path.open("rb") as file:
-            if file.read(PREAMBLE + len(MARK))[PREAMBLE:] != MARK:
-                raise NotDicom("no 'DICM' mark of PS3.10", where=str(path))
-            file.seek(0)
-            content, stat = file.read(), os.fstat(file.fileno())
-        header = pydicom.dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=tags)
-        header.filename = str(path)
-    except NotDicom:
-        raise
+            head, stat = file.read(PREAMBLE + len(MARK)), os.fstat(file.fileno())
+            content = head + file.read() if head[PREAMBLE:] == MARK else None
     except OSError as error:
-        raise Unreadable(
-            f"cannot be opened: {error.strerror}", where=str(path), do="see whether it is there and may be read"
-        ) from error
-    except Exception as error:
-        raise Unreadable(
-            f"broken DICOM: {error}", where=str(path), do="export it again from the scanner or archive"
-        ) from error
-    return Identified(header, hashlib.sha256(content).hexdigest(), stat)
+        what = f"cannot be opened: {error.strerror}"
+        raise Unreadable(what, where=str(path), do="see whether it is there and may be read") from error
+    if content is None:
+        raise NotDicom("no 'DICM' mark of PS3.10", where=str(path))
+    return content, stat
 
 
 def files_under(paths: Iterable[Path], findings: list[Finding]) -> list[Path]:

@@ -20,7 +20,7 @@ from lutra.core.errors import InconsistentSeries, InputError
 from lutra.core.finding import Finding, Severity
 from lutra.core.study import DecayCorrection, EnergyWindow, Radiopharmaceutical, RealWorldMap, SeriesHeader, VolumeKey
 from lutra.ingest.classic import acquired_at
-from lutra.ingest.elements import count, items, many, number, numbers, positive, text
+from lutra.ingest.elements import count, items, many, number, numbers, pointers, positive, text
 from lutra.ingest.frames import Frame, directions, pixel_spacing
 from lutra.ingest.pet import decay_correction
 from lutra.ingest.radiopharmaceutical import read_radiopharmaceutical
@@ -168,15 +168,15 @@ def nm_facts(header: SeriesHeader, frames: Sequence[Frame], zone: str, findings:
 def _vectors(path: Path, header: Dataset, n: int) -> dict[str, np.ndarray[Any, Any]]:
     """Index of each frame, from 1, along everything that frames may differ by."""
     found = {}
-    pointers = [Tag(p) for p in many(header, "FrameIncrementPointer")]
-    if n > 1 and Tag(0x0054, 0x0080) not in pointers:
+    increments = pointers(header, "FrameIncrementPointer")
+    if n > 1 and Tag(0x0054, 0x0080) not in increments:
         raise InputError(
-            f"Frame Increment Pointer is {', '.join(str(p) for p in pointers) or 'missing'}",
+            f"Frame Increment Pointer is {', '.join(str(p) for p in increments) or 'missing'}",
             where=f"{path} (0028,0009)",
             required="the Slice Vector (0054,0080), which says which slice a frame is",
             do="export the reconstruction again",
         )
-    for pointer in pointers:
+    for pointer in increments:
         name = VECTORS.get(pointer, f"element {pointer}")
         vector = numbers(header, name, n) if pointer in VECTORS else np.arange(n)
         if name not in UNDERSTOOD:
@@ -258,8 +258,14 @@ def _real_world(path: Path, header: Dataset) -> RealWorldMap | None:
         codes = items(item, "MeasurementUnitsCodeSequence")
         unit = text(codes[0], "CodeValue") if codes else ""
         slope, intercept = number(item, "RealWorldValueSlope"), number(item, "RealWorldValueIntercept")
-        if unit and slope and intercept is not None:
-            found.append(RealWorldMap(slope, intercept, unit))
+        if not (unit and slope and intercept is not None):
+            raise InputError(
+                f"a real world map with unit {unit or 'missing'}, slope {slope}, intercept {intercept}",
+                where=f"{path} (0040,9096)",
+                required="a unit, a slope other than 0 and an intercept; lookup tables are not read",
+                do="export the image again",
+            )
+        found.append(RealWorldMap(slope, intercept, unit))
     activity = [m for m in found if STORED_UNITS.get(m.unit.lower()) == "BQML"]
     chosen = activity or found
     if len(set(chosen)) > 1:

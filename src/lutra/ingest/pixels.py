@@ -12,7 +12,7 @@ from pydicom import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lutra.core.errors import Unreadable
-from lutra.ingest.elements import number, text
+from lutra.ingest.elements import count, number, text
 from lutra.ingest.files import Parsed, parsed
 
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
@@ -48,6 +48,26 @@ def planes_of(path: Path, shape: tuple[int, int]) -> tuple[Dataset, npt.NDArray[
     if planes is None:
         planes = _decoded(path, file.header, shape)
     return file.header, planes
+
+
+def require_believable(path: Path, header: Dataset) -> None:
+    """Refuse a header that claims more pixels than the file could hold, before room is made for them.
+
+    Raises
+    ------
+    InputError
+        Naming both sizes.
+    """
+    rows, columns = count(header, "Rows"), count(header, "Columns")
+    frames = count(header, "NumberOfFrames") if text(header, "NumberOfFrames") else 1
+    size = path.stat().st_size
+    if rows * columns * frames > MOST_PIXELS_PER_BYTE * size:
+        raise Unreadable(
+            f"{frames} frames of {rows} × {columns} pixels in a file of {size} bytes",
+            where=f"{path} (0028,0008), (0028,0010), (0028,0011)",
+            required="as many pixels as the header says",
+            do="export the file again",
+        )
 
 
 def _plain(path: Path, parsed_: Parsed, shape: tuple[int, int]) -> npt.NDArray[Any] | None:
@@ -94,7 +114,7 @@ def _require_grey(path: Path, header: Dataset) -> None:
 
 
 def _decoded(path: Path, header: Dataset, shape: tuple[int, int]) -> npt.NDArray[Any]:
-    _require_believable(path, header, shape)
+    require_believable(path, header)
     try:
         file = pydicom.dcmread(path)
         pixels = file.pixel_array
@@ -113,18 +133,6 @@ def _decoded(path: Path, header: Dataset, shape: tuple[int, int]) -> npt.NDArray
         )
     _require_no_rest(path, file, pixels)
     return pixels
-
-
-def _require_believable(path: Path, header: Dataset, shape: tuple[int, int]) -> None:
-    """A header may claim any size: before room is made for it, the file must be long enough to hold it."""
-    claimed, size = shape[0] * shape[1] * (number(header, "NumberOfFrames") or 1), path.stat().st_size
-    if claimed > MOST_PIXELS_PER_BYTE * size:
-        raise Unreadable(
-            f"{claimed:.3g} pixels in a file of {size} bytes",
-            where=f"{path} (0028,0010), (0028,0011), (0028,0008)",
-            required="as many pixels as the header says",
-            do="export the file again",
-        )
 
 
 def _require_no_rest(path: Path, file: Dataset, pixels: npt.NDArray[Any]) -> None:

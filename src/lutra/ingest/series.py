@@ -30,6 +30,7 @@ from lutra.ingest.geometry import Stack, stack
 from lutra.ingest.mosaic import mr_frames
 from lutra.ingest.nm import by_energy_window, nm_facts, nm_frames
 from lutra.ingest.pet import pet_facts, require_all_slices
+from lutra.ingest.pixels import require_believable
 from lutra.ingest.quiet import quietly
 from lutra.ingest.settings import IngestSettings
 from lutra.ingest.times import acquisition
@@ -106,6 +107,7 @@ def _frames(path: Path, header: Dataset, settings: IngestSettings) -> tuple[Fram
             required="one slice per file, or an enhanced object",
             do="export the series again",
         )
+    require_believable(path, header)
     return reader(path, header, settings.time_zone)
 
 

@@ -47,12 +47,24 @@ def require_agreement(files: Sequence[tuple[Path, Dataset]]) -> None:
     InconsistentSeries
         Naming the element and two files.
     """
-    reference_path, reference = files[0]
-    for path, header in files:
+    require_same_storage(files)
+    _require_distinct(files)
+
+
+def require_same_storage(planes: Sequence[tuple[Path, Dataset]]) -> None:
+    """Refuse files, or frames of one file, whose pixels are not to be read alike.
+
+    Raises
+    ------
+    InconsistentSeries
+        Naming the element and two files.
+    """
+    reference_path, reference = planes[0]
+    for path, header in planes:
         if not same_bytes(header, reference, AGREEING):
             _compare(path, header, reference_path, reference)
     for tag, code in ALL_OR_NONE.items():
-        odd = next((path for path, header in files if (tag in header) != (tag in reference)), None)
+        odd = next((path for path, header in planes if (tag in header) != (tag in reference)), None)
         if odd is not None:
             raise InconsistentSeries(
                 f"{tag} is {'missing' if tag in reference else 'there'} here and not so in {reference_path.name}",
@@ -60,7 +72,6 @@ def require_agreement(files: Sequence[tuple[Path, Dataset]]) -> None:
                 required="in every slice of a series, or in none",
                 do="export the series again",
             )
-    _require_distinct(files)
 
 
 def _compare(path: Path, header: Dataset, reference_path: Path, reference: Dataset) -> None:

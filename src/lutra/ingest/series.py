@@ -18,7 +18,7 @@ from pydicom.uid import (
 from lutra.core.errors import InputError
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.study import Camera, SeriesHeader
-from lutra.ingest.agreement import require_agreement, require_one_geometry
+from lutra.ingest.agreement import require_agreement, require_one_geometry, require_same_storage
 from lutra.ingest.classic import classic_frame
 from lutra.ingest.clock import moment
 from lutra.ingest.diffusion import weigh
@@ -78,6 +78,8 @@ def read_header(paths: Sequence[Path], settings: IngestSettings) -> Outcome[Seri
         if text(first, "SOPClassUID") not in READERS:
             return _not_an_image(files[0])
         frames = [frame for path, header in files for frame in _frames(path, header, settings)]
+        if len(frames) > len(files):
+            require_same_storage([(frame.path, frame.header) for frame in frames])
         require_one_geometry(frames)
         if text(first, "Modality") == "PT":
             require_all_slices(frames)

@@ -52,6 +52,9 @@ def _numbers(files: list[Dataset]) -> dict[str, Any]:
         with suppress(Exception):
             numbers |= _nm(files[0]) if len(files) == 1 else {}
         return numbers
+    with suppress(Exception):
+        if "PerFrameFunctionalGroupsSequence" in files[0] or "VFRAME" in files[0].ImageType:
+            return numbers | _frames(files)
     try:
         files = sorted(files, key=lambda f: float(np.dot(f.ImagePositionPatient, np.cross(*_axes(files[0])))))
         numbers |= _geometry(files)
@@ -87,18 +90,20 @@ def _geometry(files: list[Dataset]) -> dict[str, Any]:
         return {}
     row, column = _axes(first)
     positions = np.array([[float(x) for x in f.ImagePositionPatient] for f in files])
+    if len(files) % len(np.unique(positions.round(3), axis=0)) == 0:  # several volumes of the same slices
+        positions = positions[:: len(files) // len(np.unique(positions.round(3), axis=0))]
     affine = np.eye(4)
     affine[:3, 0] = row * float(first.PixelSpacing[1])
     affine[:3, 1] = column * float(first.PixelSpacing[0])
     affine[:3, 3] = positions[0]
-    if len(files) > 1:
+    if len(positions) > 1:
         steps = np.diff(positions, axis=0)
         if np.abs(steps - steps.mean(axis=0)).max() > 0.02 * np.linalg.norm(steps.mean(axis=0)) + 0.002:
             return {}
         affine[:3, 2] = steps.mean(axis=0)
     else:
         affine[:3, 2] = np.cross(row, column) * float(first.get("SpacingBetweenSlices") or first.SliceThickness)
-    return {"shape": [int(first.Columns), int(first.Rows), len(files)], "affine": affine.ravel().tolist()}
+    return {"shape": [int(first.Columns), int(first.Rows), len(positions)], "affine": affine.ravel().tolist()}
 
 
 def _sum(file: Dataset) -> float:
@@ -109,6 +114,37 @@ def _sum(file: Dataset) -> float:
     values = file.pixel_array.astype(np.float64)
     if "RescaleSlope" in file or "RescaleIntercept" in file or file.Modality == "PT":
         values = values * float(file.RescaleSlope) + float(file.RescaleIntercept)
+    weights = 1 + 0.013 * np.arange(values.shape[1])[None, :] + 0.0071 * np.arange(values.shape[0])[:, None]
+    return float((values * weights).sum())
+
+
+def _frames(files: list[Dataset]) -> dict[str, Any]:
+    """Sums of the planes of enhanced objects and mosaics, in any order."""
+    sums = []
+    for file in files:
+        if "PerFrameFunctionalGroupsSequence" in file:
+            n = int(file.NumberOfFrames)
+            shared = file.SharedFunctionalGroupsSequence[0]
+            planes = file.pixel_array.reshape(n, file.Rows, file.Columns)
+            for group, plane in zip(file.PerFrameFunctionalGroupsSequence, planes, strict=True):
+                value = group.get("PixelValueTransformationSequence") or shared.get("PixelValueTransformationSequence")
+                slope, intercept = (value[0].RescaleSlope, value[0].RescaleIntercept) if value else (1, 0)
+                sums.append(_weighted(plane * float(slope) + float(intercept)))
+        else:
+            places = file.private_block(0x0065, "Image Private Header")[0x51].value
+            across = int(np.ceil(np.sqrt(len(places))))
+            down = -(-len(places) // across)
+            for n in range(len(places)):
+                j, i = divmod(n, across)
+                high, wide = file.Rows // down, file.Columns // across
+                tile = file.pixel_array[j * high : (j + 1) * high, i * wide : (i + 1) * wide]
+                sums.append(
+                    _weighted(tile * float(file.get("RescaleSlope", 1)) + float(file.get("RescaleIntercept", 0)))
+                )
+    return {"image": sums}
+
+
+def _weighted(values: np.ndarray[Any, Any]) -> float:
     weights = 1 + 0.013 * np.arange(values.shape[1])[None, :] + 0.0071 * np.arange(values.shape[0])[:, None]
     return float((values * weights).sum())
 
@@ -141,7 +177,6 @@ def _nm(file: Dataset) -> dict[str, Any]:
     ((slope, intercept),) = maps or {(1.0, 0.0)}
     order = sorted(range(n), key=lambda k: (windows[k], vector[k] * spacing_mm))
     pixels = np.frombuffer(file.PixelData, "<u2").reshape(n, file.Rows, file.Columns) * slope + intercept
-    weights = 1 + 0.013 * np.arange(file.Columns)[None, :] + 0.0071 * np.arange(file.Rows)[:, None]
     acquired = _moment(file, str(file.AcquisitionDate) + str(file.AcquisitionTime))
     started = _moment(file, str(file.SeriesDate) + str(file.SeriesTime))
     usable = file.DecayCorrection == "START" and acquired and started and started <= acquired
@@ -149,7 +184,7 @@ def _nm(file: Dataset) -> dict[str, Any]:
         "decay_at": started.isoformat() if usable and started else None,
         "shape": [int(file.Columns), int(file.Rows), max(vector)],
         "affine": affine.ravel().tolist(),
-        "image": [float((pixels[k] * weights).sum()) for k in order],
+        "image": [_weighted(pixels[k]) for k in order],
         "acquired_at": acquired.isoformat() if acquired else None,
     }
 

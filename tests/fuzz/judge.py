@@ -55,13 +55,20 @@ def judge(case: Case, mutation: Mutation, before: Reading, originals: Path, afte
                 fate = TOLD
             else:
                 plain = honest(folder) if plain is None else plain
-                fate = HONEST if close(plain.get(uid, {}).get(name), value) else "silent"
+                fate = HONEST if _same_planes(name, plain.get(uid, {}).get(name), value, now) else "silent"
             if fate != SAME:
                 changed.add(name)
             fates.append(fate)
-            faults += _faults(case, mutation, name, fate, old, value)
+            faults += _faults(case, mutation, name, TOLD if fate == SAME and name in told else fate, old, value)
     order = [SAME, HONEST, TOLD, REFUSED]
     return Verdict(max((f for f in fates if f in order), key=order.index, default=SAME), tuple(faults))
+
+
+def _same_planes(name: str, honest_value: Any, value: Any, now: dict[str, Any]) -> bool:
+    """Equal; the planes of several volumes in any order, since only the volumes' marks tell it."""
+    if name == "image" and isinstance(honest_value, list) and len(now.get("volumes", ())) > 1:
+        return close(sorted(honest_value), sorted(value))
+    return close(honest_value, value)
 
 
 def _pairs(before: Reading, after: Reading) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -81,7 +88,7 @@ def _faults(case: Case, mutation: Mutation, name: str, fate: str, old: Any, valu
         return [f"{what}: {fate}"]
     if name in mutation.must_refuse and old is not None and fate not in {REFUSED, TOLD}:
         return [f"{what}: {fate}, must be refused or told"]
-    if fate != SAME and fate not in mutation.allowed and name not in case.expected:
+    if not close(old, value) and fate not in mutation.allowed and name not in case.expected:
         return [f"{what}: {fate}, allowed {sorted(mutation.allowed)}"]
     return []
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from .case import CONTRADICTION, HONEST, NOT_SILENT, REFUSED, SAFE, SAME, TOLD, Case
-from .mutation import classic, has, has_agent, is_pt, mutation, stacked
+from .mutation import classic, has, has_agent, in_bqml, is_pt, mutation, stacked
 from .raw import Element, RawFile
 
 
@@ -22,7 +22,7 @@ def _(case: Case, rng: Random) -> None:
     case.expected["subject_id"] = lambda _: "OTHER"
 
 
-@mutation("another series, class, modality or frame of reference in one slice")
+@mutation("another series, class, modality or frame of reference in one slice", fits=classic)
 def _(case: Case, rng: Random) -> None:
     keyword = rng.choice(["SeriesInstanceUID", "SOPClassUID", "Modality", "FrameOfReferenceUID", "StudyInstanceUID"])
     value = rng.choice(
@@ -41,12 +41,12 @@ def _(case: Case, rng: Random) -> None:
         file.set(keyword, value)
 
 
-@mutation("weight of one slice changed", NOT_SILENT, is_pt, must_refuse=("suv",))
+@mutation("weight of one slice changed", NOT_SILENT, in_bqml, must_refuse=("suv",))
 def _(case: Case, rng: Random) -> None:
     case.one().set("PatientWeight", rng.choice(["71", "0", "-70", "700", "NaN", "", "70000", "7O"]))
 
 
-@mutation("weight of every slice changed", {SAME}, is_pt)
+@mutation("weight of every slice changed", {SAME}, in_bqml)
 def _(case: Case, rng: Random) -> None:
     before = float(case.base.images[0].text("PatientWeight") or 0)
     for file in case.all():
@@ -55,7 +55,7 @@ def _(case: Case, rng: Random) -> None:
         case.expected["suv"] = lambda factor: factor and factor * 55.5 / before
 
 
-@mutation("weight missing or impossible", {REFUSED, SAME}, is_pt, must_refuse=("suv",))
+@mutation("weight missing or impossible", {REFUSED, SAME}, in_bqml, must_refuse=("suv",))
 def _(case: Case, rng: Random) -> None:
     value = rng.choice(["", "0", "-70", "NaN", "inf"])
     for file in case.all():
@@ -66,13 +66,13 @@ def _agent(file: RawFile) -> list[Element]:
     return file.sequence("RadiopharmaceuticalInformationSequence")
 
 
-@mutation("activity or half-life of one slice changed", NOT_SILENT, has_agent, must_refuse=("suv",))
+@mutation("activity or half-life of one slice changed", NOT_SILENT, in_bqml, must_refuse=("suv",))
 def _(case: Case, rng: Random) -> None:
     file, keyword = case.one(), rng.choice(["RadionuclideTotalDose", "RadionuclideHalfLife"])
     file.set(keyword, rng.choice(["1", "4.0e8", "0", "-1", "5000", ""]), _agent(file))
 
 
-@mutation("activity of every slice changed", {SAME}, has_agent)
+@mutation("activity of every slice changed", {SAME}, in_bqml)
 def _(case: Case, rng: Random) -> None:
     before = next((e.text for e in _agent(case.base.images[0]) if e.keyword == "RadionuclideTotalDose"), "")
     for file in case.all():
@@ -89,7 +89,7 @@ def _(case: Case, rng: Random) -> None:
         file.set("RadionuclideHalfLife", value, _agent(file))
 
 
-@mutation("administration time changed in one slice", NOT_SILENT, has_agent, must_refuse=("suv",))
+@mutation("administration time changed in one slice", NOT_SILENT, in_bqml, must_refuse=("suv",))
 def _(case: Case, rng: Random) -> None:
     file = case.one()
     file.set("RadiopharmaceuticalStartTime", "010203.00", _agent(file))

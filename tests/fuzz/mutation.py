@@ -84,6 +84,11 @@ def has_agent(base: Base) -> bool:
     return is_pt(base) and bool(base.images[0].sequence("RadiopharmaceuticalInformationSequence"))
 
 
+def in_bqml(base: Base) -> bool:
+    """SUV rests on weight and activity, not on a factor of the maker's."""
+    return has_agent(base) and base.images[0].text("Units") == "BQML"
+
+
 def has_structure(base: Base) -> bool:
     return bool(base.others) and base.others[0].text("Modality") == "RTSTRUCT"
 

@@ -32,7 +32,8 @@ from .case import Case, Mutation
 from .judge import Verdict, judge
 from .mutator import MUTATIONS
 from .reading import Reading, read
-from .sources import Base, real, unpacked_in, written
+from .sources import Base, real, unpacked_in
+from .written import vendor_headers, written
 
 TIME_LIMIT_S = 10.0
 """For one series of a few small files; usually it takes 0.03 s."""
@@ -183,6 +184,7 @@ def main() -> int:
         root = Path(temporary)
         bases = [*written(root / "written")]
         if wanted.data.is_dir():
+            bases += vendor_headers(next(b for b in bases if b.name == "written/pet"), wanted.data)
             bases += real(unpacked_in(root / "archives", wanted.data))
         else:
             print(f"{wanted.data} is not there: only series written by the project are used")  # noqa: T201

@@ -1,4 +1,4 @@
-"""Small series to be mutated: a few slices cut out of each real archive, and series the project writes itself.
+"""Small series to be mutated: a few slices cut out of each real archive.
 
 Headers are left as the scanners wrote them; only the matrix is cut to the surroundings of a region or of the middle, so that
 thousands of files are made and read in minutes.
@@ -6,24 +6,16 @@ thousands of files are made and read in minutes.
 
 from __future__ import annotations
 
+import gzip
 import struct
 import tarfile
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
-
-from lutra.core.grid import Grid
-from lutra.core.region import ContourSet
-from lutra.core.study import Camera, DecayCorrection, EnergyWindow, Radiopharmaceutical, RealWorldMap, SeriesHeader
-from lutra.core.units import Unit
-from lutra.core.volume import Volume
-from lutra.export import PatientIdentity, stable_uid, write_image_series, write_nm_recon, write_rtstruct
-from lutra.export.dicom_image import STORAGE
 
 from .raw import PIXELS, Element, RawFile, parse
 
@@ -46,8 +38,10 @@ class Base:
 
     @property
     def classic(self) -> bool:
-        """One slice per file."""
-        return bool(self.images) and self.images[0].get("NumberOfFrames") is None
+        """One slice per file, with its own position."""
+        return bool(self.images) and all(
+            f.get("NumberOfFrames") is None and f.get("ImagePositionPatient") for f in self.images
+        )
 
     @property
     def files(self) -> tuple[RawFile, ...]:
@@ -57,18 +51,24 @@ class Base:
 Unpack = Callable[[str], Path]
 
 
+ARCHIVES = {
+    "ct_lung1_001_rtstruct": "*.dcm",
+    "spect_lu177_umich": "*.dcm",
+    "pet_fdg_ge_sts001": "*.dcm",
+    "pet_fdg_siemens_qinhn0139_seg": "*.dcm",
+    "adc_abdomen_toshiba_cmbcrc": "*.dcm",
+    "dwi_ge_dcmqa": "i*",
+    "dwi_uih_dcmqa": "*.dcm",
+    "dwi_philips_dcmqa": "IM_*.gz",
+    "seg_dcmqi": "*x38x3/*/*.dcm",
+}
+"""Name of an archive, and of its images."""
+
+
 def real(unpack: Unpack) -> Iterator[Base]:
     """Every image series of the archives, with its structures where there are some."""
-    for archive in (
-        "ct_lung1_001_rtstruct",
-        "spect_lu177_umich",
-        "pet_fdg_ge_sts001",
-        "pet_fdg_siemens_qinhn0139_seg",
-        "adc_abdomen_toshiba_cmbcrc",
-        "dwi_ge_dcmqa",
-        "dwi_uih_dcmqa",
-    ):
-        yield from _of_archive(archive, unpack(archive))
+    for archive, pattern in ARCHIVES.items():
+        yield from _of_archive(archive, unpack(archive), pattern)
 
 
 def unpacked_in(folder: Path, data: Path) -> Unpack:
@@ -85,24 +85,28 @@ def unpacked_in(folder: Path, data: Path) -> Unpack:
     return unpack
 
 
-def _of_archive(archive: str, folder: Path) -> Iterator[Base]:
+def _of_archive(archive: str, folder: Path, pattern: str) -> Iterator[Base]:
     series: defaultdict[str, list[RawFile]] = defaultdict(list)
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file():
-            continue
-        content = path.read_bytes()
+    for path in sorted(folder.rglob(pattern)):
+        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         if content[128:132] == b"DICM":
-            file = parse(path.name, content)
+            file = parse(path.name.removesuffix(".gz"), content)
             series[file.text("SeriesInstanceUID")].append(file)
     structures = [files[0] for files in series.values() if files[0].text("Modality") == "RTSTRUCT"]
-    images = [
-        files
-        for files in series.values()
-        if files[0].get("PixelData") and all(f.get("ImagePositionPatient") for f in files)
-    ]
-    for n, files in enumerate(images):
+    images = [files for files in series.values() if files[0].text("Modality") in {"CT", "MR", "NM", "PT"}]
+    for n, files in enumerate(files for files in images if files[0].get("PixelData")):
         drawn = [s for s in structures if _reference(s) == files[0].text("FrameOfReferenceUID")]
-        yield _cut(f"{archive}/{n}", files, drawn[0] if drawn else None)
+        name = f"{archive}/{n}"
+        if all(f.get("ImagePositionPatient") for f in files):
+            yield _cut(name, _thinned(files), drawn[0] if drawn else None)
+        else:
+            yield Base(name, tuple(files[:SLICES]))
+
+
+def _thinned(files: list[RawFile]) -> list[RawFile]:
+    """Of a diffusion series with many volumes, the first two places."""
+    places = sorted({_height(f) for f in files})
+    return [f for f in files if _height(f) in places[:2]][:24] if len(files) > 3 * len(places) else files
 
 
 def _reference(structure: RawFile) -> str:
@@ -215,117 +219,6 @@ def _trimmed(structure: RawFile, images: Sequence[RawFile]) -> RawFile:
                 ][:12]
     drawn.items = [i for i in drawn.items if any(e.tag == 0x30060040 and e.items for e in i)][:3]
     return structure
-
-
-# ---- series written by the project ----
-SCAN = datetime(2026, 1, 12, 13, 0, tzinfo=UTC)
-AFFINE = np.array([[2.0, 0, 0, -10], [0, 3.0, 0, 5], [0, 0, 4.0, 100], [0, 0, 0, 1]])
-
-
-def written(folder: Path) -> Iterator[Base]:
-    """A CT with contours, an FDG PET, a therapy SPECT as PT slices and an ADC map."""
-    shape = (12, 10, SLICES)
-    rng = np.random.default_rng(7)
-    ramp = np.linspace(1, 2, shape[2])
-    for name, modality, unit, scale, nuclide, hours in (
-        ("ct", "CT", Unit.HU, 300.0, None, 0),
-        ("pet", "PT", Unit.BQ_PER_ML, 5000.0, ("F-18", "FDG", 3e8, 6586.2), 1),
-        ("spect", "PT", Unit.BQ_PER_ML, 9e5, ("Lu-177", "177Lu-octreotate", 7.4e9, 574300.0), 27),
-        ("adc", "MR", Unit.MM2_PER_S, 1e-3, None, 0),
-    ):
-        grid = Grid(shape, AFFINE, stable_uid("frame", name))
-        given = nuclide and Radiopharmaceutical(
-            nuclide[0], nuclide[1], nuclide[2], SCAN - timedelta(hours=hours), nuclide[3]
-        )
-        admin = name == "spect"
-        header = SeriesHeader(
-            series_uid=stable_uid("series", name),
-            study_uid=stable_uid("study"),
-            subject_id="P1",
-            modality=modality,
-            sop_class_uid=STORAGE[modality],
-            description=name,
-            manufacturer="test",
-            model="",
-            image_type=("DERIVED", "PRIMARY", "ADC") if name == "adc" else ("ORIGINAL", "PRIMARY"),
-            frame_of_reference=grid.frame_of_reference,
-            instances=tuple(stable_uid(name, str(k)) for k in range(shape[2])),
-            acquired_at=SCAN,
-            series_started_at=SCAN,
-            stored_unit="BQML",
-            decay_correction=DecayCorrection.ADMIN if admin else DecayCorrection.START,
-            corrected_image=("DECY",),
-            decay_factor=2 ** (hours * 3600 / 574300.0) if admin else 1.0,
-            frame_reference_time_s=60.0,
-            frame_duration_s=120.0,
-            radiopharmaceutical=given or None,
-        )
-        identity = PatientIdentity("P1", "P1", "F", 70, 1.7)
-        volume = Volume(rng.uniform(0.1, 1, shape) * ramp * scale, grid, unit)
-        paths = write_image_series(folder / name, header, volume, identity, SCAN)
-        others = ()
-        if name == "ct":
-            square = np.array([[-4.0, 8, 0], [6, 8, 0], [6, 20, 0], [-4, 20, 0]])
-            drawn = tuple(square + np.array([0, 0, 100 + 4 * k]) for k in range(1, SLICES - 1))
-            contours = ContourSet("Lesion 1", drawn, grid.frame_of_reference, header.series_uid, "")
-            target = folder / "struct.dcm"
-            write_rtstruct(
-                target,
-                [contours],
-                header,
-                identity,
-                series_uid=stable_uid("struct"),
-                instance_uid=stable_uid("struct", "1"),
-                drawn_at=SCAN,
-            )
-            others = (parse("struct.dcm", target.read_bytes()),)
-        yield Base(f"written/{name}", tuple(parse(p.name, p.read_bytes()) for p in paths), others)
-    yield from written_nm(folder)
-
-
-def written_nm(folder: Path) -> Iterator[Base]:
-    """Reconstructed SPECT as multi-frame NM: counts in two energy windows, and Bq/mL through a real world map."""
-    rng = np.random.default_rng(8)
-    shape = (12, 10, SLICES)
-    for name, unit, windows in (
-        ("nm-counts", Unit.STORED, (EnergyWindow("208", 187.2, 228.8), EnergyWindow("113", 101.7, 124.3))),
-        ("nm-activity", Unit.BQ_PER_ML, (EnergyWindow("208", 187.2, 228.8),)),
-    ):
-        grid = Grid(shape, AFFINE, stable_uid("frame", name))
-        header = SeriesHeader(
-            series_uid=stable_uid("series", name),
-            study_uid=stable_uid("study"),
-            subject_id="P1",
-            modality="NM",
-            sop_class_uid="",
-            description=name,
-            manufacturer="m",
-            model="n",
-            image_type=(),
-            frame_of_reference=grid.frame_of_reference,
-            instances=(stable_uid(name),),
-            decay_correction=DecayCorrection.START,
-            acquired_at=SCAN,
-            series_started_at=SCAN,
-            frame_duration_s=25.0,
-            acquisition_duration_s=1500.0,
-            radiopharmaceutical=Radiopharmaceutical("Lu-177", "x", 7.4e9, SCAN - timedelta(days=1), 574300.0),
-            energy_windows=windows,
-            real_world=RealWorldMap(12.5, 0.0, "Bq/ml") if unit is Unit.BQ_PER_ML else None,
-            camera=Camera("m", "n", "sn", "st", "MEGP"),
-        )
-        volumes = [
-            Volume(rng.integers(0, 3000, shape) * (12.5 if header.real_world else 1), grid, unit) for _ in windows
-        ]
-        path = write_nm_recon(
-            folder / f"{name}.dcm",
-            header,
-            volumes,
-            PatientIdentity("P1", "P1", "F", 70, 1.7),
-            SCAN,
-            against_normal=name == "nm-counts",
-        )
-        yield Base(f"written/{name}", (parse(path.name, path.read_bytes()),))
 
 
 def us(value: int) -> bytes:

@@ -58,8 +58,7 @@ def require_believable(path: Path, header: Dataset) -> None:
     InputError
         Naming both sizes.
     """
-    rows, columns = count(header, "Rows"), count(header, "Columns")
-    frames = count(header, "NumberOfFrames") if text(header, "NumberOfFrames") else 1
+    rows, columns, frames = count(header, "Rows"), count(header, "Columns"), _frame_count(header)
     size = path.stat().st_size
     if rows * columns * frames > MOST_PIXELS_PER_BYTE * size:
         raise Unreadable(
@@ -127,12 +126,20 @@ def _decoded(path: Path, header: Dataset, shape: tuple[int, int]) -> npt.NDArray
         ) from error
     if pixels.ndim == 2:
         pixels = pixels[None]
-    if pixels.ndim != 3 or pixels.shape[1:] != shape:
+    wanted = (_frame_count(header), *shape)
+    if pixels.shape != wanted:
         raise Unreadable(
-            f"pixel array of {pixels.shape}", where=f"{path} (7FE0,0010)", required=f"{shape[0]} × {shape[1]} pixels"
+            f"pixel array of {pixels.shape}",
+            where=f"{path} (7FE0,0010)",
+            required=f"{wanted[0]} frames of {shape[0]} × {shape[1]} pixels, as the header says",
+            do="export the file again",
         )
     _require_no_rest(path, file, pixels)
     return pixels
+
+
+def _frame_count(header: Dataset) -> int:
+    return count(header, "NumberOfFrames") if text(header, "NumberOfFrames") else 1
 
 
 def _require_no_rest(path: Path, file: Dataset, pixels: npt.NDArray[Any]) -> None:

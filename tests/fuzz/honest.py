@@ -233,9 +233,10 @@ def _activity(files: list[Dataset], acquired_at: datetime) -> dict[str, Any]:
     if first.DecayCorrection == "ADMIN":
         reference = given_at
     elif first.DecayCorrection == "NONE":
-        reference = acquired_at
-    elif first.DecayCorrection == "START" and series_at is not None and series_at <= acquired_at:
-        reference = series_at
+        reference = _mean_instant(files, acquired_at, half_life_s)
+    elif first.DecayCorrection == "START":
+        late = series_at is None or series_at > acquired_at
+        reference = _scan_start(files, acquired_at, half_life_s) if late else series_at
     if reference is None or given_at is None or given_at > acquired_at:
         return {}
     found: dict[str, Any] = {"decay_at": reference.isoformat()}
@@ -244,6 +245,34 @@ def _activity(files: list[Dataset], acquired_at: datetime) -> dict[str, Any]:
         elapsed_s = (reference - given_at).total_seconds()
         found["suv"] = weight_kg * 1000 / (activity_bq * 2 ** (-elapsed_s / half_life_s))
     return found
+
+
+def _within_s(duration_s: float, half_life_s: float) -> float:
+    """From the start of a frame to the instant at which its activity was the mean over it."""
+    rate = np.log(2) / half_life_s
+    return float(np.log(rate * duration_s / -np.expm1(-rate * duration_s)) / rate)
+
+
+def _mean_instant(files: list[Dataset], acquired_at: datetime, half_life_s: float) -> datetime | None:
+    stamps = {(str(f.AcquisitionDate), str(f.AcquisitionTime), str(f.get("ActualFrameDuration"))) for f in files}
+    if len(stamps) > 1:
+        return None
+    return acquired_at + timedelta(seconds=_within_s(float(files[0].ActualFrameDuration) / 1000, half_life_s))
+
+
+def _scan_start(files: list[Dataset], acquired_at: datetime, half_life_s: float) -> datetime | None:
+    """Start of the scan of a series that was made again later: private scan time, frame times, or the acquisition."""
+    first = files[0]
+    for group, creator, element in ((0x0009, "GEMS_PETD_01", 0x0D), (0x0071, "SIEMENS MED PT", 0x22)):
+        with suppress(Exception):
+            value = first.private_block(group, creator)[element].value
+            return _moment(first, value.decode().strip("\0 ") if isinstance(value, bytes) else str(value))
+    offset_s = float(first.get("FrameReferenceTime") or 0) / 1000
+    if offset_s > 0 and first.get("ActualFrameDuration"):
+        within_s = _within_s(float(first.ActualFrameDuration) / 1000, half_life_s)
+        own = _moment(first, str(first.AcquisitionDate) + str(first.AcquisitionTime))
+        return own - timedelta(seconds=offset_s - within_s) if own else None
+    return acquired_at
 
 
 def _contours(file: Dataset) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .case import CONTRADICTION, HONEST, REFUSED, SAFE, SAME, TOLD, Case
-from .mutation import classic, has, mutation, stacked
+from .mutation import classic, has, is_nm, mutation, stacked
 from .raw import RawFile
 from .sources import Base, decimals, numbers_of
 
@@ -37,7 +37,7 @@ def _(case: Case, rng: Random) -> None:
     _moved(file, rng.choice([-1, 1]) * rng.uniform(2, 50) * axes[rng.randrange(2)])
 
 
-@mutation("one slice shifted along the normal", CONTRADICTION, stacked, must_refuse=("image", "affine"))
+@mutation("one slice shifted along the normal", CONTRADICTION, stacked, must_refuse=("affine",))
 def _(case: Case, rng: Random) -> None:
     n = rng.randrange(1, len(case.base.images) - 1)
     file = case.image(n)
@@ -92,7 +92,9 @@ def _(case: Case, rng: Random) -> None:
     file.set("PixelSpacing", decimals(rng.choice([[a * 1.01, b * 1.01], [a, b * 2], [b * 1.1, a]])))
 
 
-@mutation("pixel spacing impossible", {REFUSED, TOLD}, must_refuse=("image", "affine"))
+@mutation(
+    "pixel spacing impossible", {REFUSED, TOLD}, lambda b: classic(b) or is_nm(b), must_refuse=("image", "affine")
+)
 def _(case: Case, rng: Random) -> None:
     wrong = rng.choice(["0\\0", "-1\\-1", "NaN\\1", "1", "1\\1\\1", "1e-320\\1", "inf\\inf", ""])
     case.note = wrong

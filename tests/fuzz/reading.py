@@ -29,6 +29,7 @@ CONCERNS = {
     r"quantify\..*": ABOUT_ACTIVITY,
     r"ingest\.(no-weight|suv-type.*)": {"suv", "quantified"},
     r"ingest\.(administration|activity|residual|unknown-nuclide|several-radio).*": ABOUT_ACTIVITY,
+    r"ingest\.no-series-time": ABOUT_ACTIVITY,
     r"ingest\.no-acquisition-time": {"acquired_at", *ABOUT_ACTIVITY},
     r"ingest\.(uneven-slices|leaning-stack)": {"affine", *ABOUT_REGIONS, "total"},
     r"(segment\..*|ingest\.(contour|region|no-contours).*)": ABOUT_REGIONS,

@@ -17,7 +17,7 @@ from pydicom.uid import (
 
 from lutra.core.errors import InputError
 from lutra.core.finding import Finding, Outcome, Severity
-from lutra.core.study import Camera, SeriesHeader
+from lutra.core.study import Camera, DecayCorrection, SeriesHeader
 from lutra.ingest.agreement import require_agreement, require_one_geometry, require_same_storage
 from lutra.ingest.classic import classic_frame
 from lutra.ingest.clock import moment
@@ -33,7 +33,7 @@ from lutra.ingest.pet import pet_facts, require_all_slices
 from lutra.ingest.pixels import require_believable
 from lutra.ingest.quiet import quietly
 from lutra.ingest.settings import IngestSettings
-from lutra.ingest.times import acquisition
+from lutra.ingest.times import acquisition, require_series_time
 
 FrameReader = Callable[[Path, Dataset, str], tuple[Frame, ...]]
 
@@ -175,4 +175,8 @@ def _header(stacked: Stack, settings: IngestSettings, findings: list[Finding]) -
         dates_moved=text(first, "LongitudinalTemporalInformationModified") in ("MODIFIED", "REMOVED"),
     )
     facts = {"PT": pet_facts, "NM": nm_facts}.get(header.modality)
-    return evolve(header, **facts(header, frames, zone, findings)) if facts else header
+    if facts is None:
+        return header
+    if text(first, "DecayCorrection") == DecayCorrection.START:
+        require_series_time(header, frames[0], findings)
+    return evolve(header, **facts(header, frames, zone, findings))

@@ -7,8 +7,10 @@ from datetime import datetime
 from itertools import pairwise
 
 from lutra.core.finding import Finding, Severity
+from lutra.core.study import SeriesHeader
 from lutra.core.time import in_utc, seconds_between
 from lutra.core.units import HOUR_S
+from lutra.ingest.elements import text
 from lutra.ingest.frames import Frame
 
 LONGEST_SCAN_H = 6.0
@@ -36,8 +38,8 @@ def acquisition(
     timed = [frame for frame in frames if frame.acquired_at is not None]
     where = frames[0].path.parent
     if not timed:
-        text = f"{where}: no acquisition time (0008,0022), (0008,0032), so the image has no place in time"
-        findings.append(Finding(Severity.WARNING, "ingest.no-acquisition-time", text))
+        none = f"{where}: no acquisition time (0008,0022), (0008,0032), so the image has no place in time"
+        findings.append(Finding(Severity.WARNING, "ingest.no-acquisition-time", none))
         return None, ()
     times = [frame.acquired_at for frame in timed if frame.acquired_at is not None]
     earliest, latest = min(times, key=in_utc), max(times, key=in_utc)
@@ -51,12 +53,23 @@ def acquisition(
         what = "another acquisition time than both their neighbours"
     if odd:
         shown = ", ".join(odd[:3]) + (f" and {len(odd) - 3} more" if len(odd) > 3 else "")
-        text = (
+        differ = (
             f"{where} (0008,0022), (0008,0032): {shown} have {what}. The earliest time that is given, {earliest.isoformat()}, "
             "counts as the start. To do: check at the source whether the slices are of one acquisition"
         )
-        findings.append(Finding(Severity.WARNING, "ingest.acquisition-times-differ", text))
+        findings.append(Finding(Severity.WARNING, "ingest.acquisition-times-differ", differ))
     return earliest, tuple(times) if len(times) == len(frames) else ()
+
+
+def require_series_time(header: SeriesHeader, frame: Frame, findings: list[Finding]) -> None:
+    """Say that a nuclear image lacks the time its decay correction is usually stated for; other times must stand for it."""
+    if header.series_started_at is None:
+        stated = " ".join(text(frame.header, tag) for tag in ("SeriesDate", "SeriesTime")).strip()
+        what = (
+            f"{frame.path.parent} (0008,0021), (0008,0031): the series date and time are {stated or 'missing'}, which the standard "
+            "requires; the start of the scan is sought in other times. To do: export the series again"
+        )
+        findings.append(Finding(Severity.WARNING, "ingest.no-series-time", what))
 
 
 def _lone(frames: Sequence[Frame], times: Sequence[datetime]) -> list[str]:

@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= lutra-demo
+SEED ?= 1
+FILES ?= 20000
 
 .PHONY: demo test test-integration bench fast-kinetics lint types contracts check lock clean
 
@@ -24,6 +26,9 @@ bench: $(VENV)/ready
 # The closed curves of the simulated kinetics, made anew from its equations: after any change of these.
 fast-kinetics: $(VENV)/ready
 	$(BIN)/python bench/fit/fast_kinetics.py
+# Long: mutated series of scanners through the readers. SEED and FILES as wanted; a case is repeated with CASE=number.
+fuzz: $(VENV)/ready
+	PYTHONPATH=tests $(BIN)/python -m fuzz.run --seed $(SEED) --files $(FILES) $(if $(CASE),--case $(CASE))
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check src tests

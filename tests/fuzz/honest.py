@@ -61,6 +61,8 @@ def _numbers(files: list[Dataset]) -> dict[str, Any]:
     except Exception:  # noqa: BLE001  (whatever is wrong, there is no honest geometry)
         return numbers
     with suppress(Exception):
+        numbers["b_values"] = sorted({_b_value(f) for f in files})
+    with suppress(Exception):
         numbers["image"] = [_sum(f) for f in files]
     times = [_moment(f, str(f.get("AcquisitionDate", "")) + str(f.get("AcquisitionTime", ""))) for f in files]
     if all(times):
@@ -77,6 +79,17 @@ def _agreed(numbers: dict[str, Any], name: str, files: list[Dataset], read: Any)
         return
     if len(values) == 1:
         numbers[name] = values.pop()
+
+
+def _b_value(file: Dataset) -> float:
+    """Of the standard, or of GE, Philips or UIH."""
+    if "DiffusionBValue" in file:
+        return float(file.DiffusionBValue)
+    for group, creator, element in ((0x0043, "GEMS_PARM_01", 0x39), (0x2001, "Philips Imaging DD 001", 0x03)):
+        with suppress(KeyError):
+            value = file.private_block(group, creator)[element].value
+            return float(value[0]) % 1e5 if group == 0x0043 else float(value)
+    return float(file.private_block(0x0065, "Image Private Header")[0x09].value)
 
 
 def _axes(file: Dataset) -> Any:

@@ -15,7 +15,7 @@ from .reading import Reading, concerns, nameless
 
 DERIVED = {
     "total": {"image", "affine", "acquired_at", "decay_at", "suv"},
-    "quantified": {"image", "affine", "acquired_at", "decay_at", "suv", "unit"},
+    "quantified": {"image", "affine", "acquired_at", "decay_at", "suv", "unit", "b_values"},
     "region_ml": {"contours", "affine"},
     "volumes": {"shape"},
 }
@@ -66,7 +66,7 @@ def judge(case: Case, mutation: Mutation, before: Reading, originals: Path, afte
 
 def _same_planes(name: str, honest_value: Any, value: Any, now: dict[str, Any]) -> bool:
     """Equal; the planes of several volumes in any order, since only the volumes' marks tell it."""
-    if name == "image" and isinstance(honest_value, list) and len(now.get("volumes", ())) > 1:
+    if name == "image" and isinstance(honest_value, list) and (now.get("volumes") or 1) > 1:
         return close(sorted(honest_value), sorted(value))
     return close(honest_value, value)
 

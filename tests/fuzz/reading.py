@@ -13,6 +13,7 @@ from attrs import Factory, define
 
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.grid import Grid
+from lutra.core.study import SeriesHeader
 from lutra.core.time import in_utc
 from lutra.core.volume import Volume
 from lutra.ingest import IngestSettings, read_contours, read_header, read_volumes, scan
@@ -20,7 +21,7 @@ from lutra.quantify import QuantifySettings, decay_reference, quantify, role_of,
 from lutra.segment import SegmentSettings, regions_from_contours
 
 NUMBERS = {
-    *("subject_id", "shape", "affine", "acquired_at", "decay_at", "suv", "image", "unit", "volumes"),
+    *("subject_id", "shape", "affine", "acquired_at", "decay_at", "suv", "image", "unit", "volumes", "b_values"),
     *("total", "quantified", "contours", "region_ml"),
 }
 ABOUT_ACTIVITY = {"suv", "decay_at", "total", "quantified", "unit"}
@@ -88,7 +89,9 @@ def _image(reading: Reading, uid: str, paths: list[Path], grids: dict[str, Grid]
         return
     numbers["subject_id"] = header.subject_id
     numbers["unit"] = header.stored_unit
-    numbers["volumes"] = [str(key) for key in header.volumes]
+    numbers["volumes"] = len(header.volumes)
+    b_values = {key.b_value_s_per_mm2 for key in header.volumes}
+    numbers["b_values"] = None if None in b_values else sorted(b for b in b_values if b is not None)
     numbers["shape"] = list(header.grid.shape)
     numbers["affine"] = header.grid.affine_lps_mm.ravel().tolist()
     numbers["acquired_at"] = _utc(header.acquired_at)
@@ -104,8 +107,7 @@ def _image(reading: Reading, uid: str, paths: list[Path], grids: dict[str, Grid]
     if volumes is None:
         return
     numbers["image"] = [float(x) for volume in volumes for x in weighted_sums(volume.values)]
-    for volume in volumes:
-        _quantities(reading, header, volume, numbers)
+    _quantities(reading, header, volumes, numbers)
 
 
 def weighted_sums(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -115,13 +117,13 @@ def weighted_sums(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.einsum("ijk,ij->k", values.astype(np.float64), weights)
 
 
-def _quantities(reading: Reading, header: Any, volume: Volume, numbers: dict[str, Any]) -> None:
-    if header.stored_unit == "BQML":
-        activity = _value(reading, to_activity(header, volume))
+def _quantities(reading: Reading, header: SeriesHeader, volumes: tuple[Volume, ...], numbers: dict[str, Any]) -> None:
+    if header.stored_unit == "BQML" and len(volumes) == 1:
+        activity = _value(reading, to_activity(header, volumes[0]))
         numbers["total"] = activity.integral() if activity else None
     role = _value(reading, role_of(header))
     if role is not None:
-        quantified = _value(reading, quantify(header, volume, role, QuantifySettings()))
+        quantified = _value(reading, quantify(header, volumes, role, QuantifySettings()))
         numbers["quantified"] = quantified.integral() if isinstance(quantified, Volume) else None
 
 

@@ -106,7 +106,7 @@ def _of_archive(archive: str, folder: Path, pattern: str) -> Iterator[Base]:
 def _thinned(files: list[RawFile]) -> list[RawFile]:
     """Of a diffusion series with many volumes, the first two places."""
     places = sorted({_height(f) for f in files})
-    return [f for f in files if _height(f) in places[:2]][:24] if len(files) > 3 * len(places) else files
+    return [f for f in files if _height(f) in places[:2]] if len(files) > 3 * len(places) else files
 
 
 def _reference(structure: RawFile) -> str:

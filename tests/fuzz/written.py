@@ -72,7 +72,7 @@ def written(folder: Path) -> Iterator[Base]:
             series_started_at=SCAN,
             stored_unit="BQML",
             decay_correction=DecayCorrection.ADMIN if admin else DecayCorrection.START,
-            corrected_image=("DECY",),
+            corrected_image=("DECY", "ATTN", "SCAT"),
             decay_factor=2 ** (hours * 3600 / 574300.0) if admin else 1.0,
             frame_reference_time_s=60.0,
             frame_duration_s=120.0,

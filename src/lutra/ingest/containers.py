@@ -24,6 +24,7 @@ from lutra.core.errors import StoreError
 from lutra.core.finding import Finding, Severity, few
 from lutra.core.frozen import FrozenMap
 from lutra.ingest.bare import could_be_bare, is_dicom, with_head
+from lutra.ingest.files import files_under
 from lutra.ingest.settings import UnpackSettings
 
 HEAD = 512
@@ -72,16 +73,10 @@ def unpacked(
         If there is no room for what is unpacked.
     """
     unpacker = _Unpacker(into, settings)
-    for file in sorted({file for path in paths for file in _files(path)}):
+    roots = [path.parent if path.name.upper() == "DICOMDIR" else path for path in paths]
+    for file in files_under(roots, unpacker.findings):
         unpacker.add(file)
     return dict(sorted(unpacker.files.items(), key=lambda item: item[1])), tuple(unpacker.findings)
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file() and path.name.upper() != "DICOMDIR":
-        yield path
-    else:
-        yield from (file for file in (path if path.is_dir() else path.parent).rglob("*") if file.is_file())
 
 
 class _TooLargeError(Exception):
@@ -156,6 +151,9 @@ class _Unpacker:
                 path,
                 f"unpacks to {error}; nothing of it is used. To do: if it is no bomb, raise that setting in protocol.toml",
             )
+        except OSError as error:
+            what = f"cannot be opened: {error.strerror}, and was left out. To do: see whether it is there and may be read"
+            self._note(Severity.WARNING, "ingest.not-reached", path, what)
 
     def _take(self, path: Path, shown: Path, depth: int, budget: _Budget) -> None:
         """Unpack a file, or keep it as it is."""

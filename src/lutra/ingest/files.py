@@ -61,8 +61,13 @@ class Identified:
     stat: os.stat_result
 
 
-def identified(path: Path, tags: list[str]) -> Identified:
+def identified(path: Path, tags: list[str], shown: Path) -> Identified:
     """Read a file once, for some elements and for its hash; both are of the same bytes.
+
+    Parameters
+    ----------
+    shown
+        Name of the file in messages.
 
     Raises
     ------
@@ -71,26 +76,26 @@ def identified(path: Path, tags: list[str]) -> Identified:
     Unreadable
         If it cannot be opened, or is no complete DICOM header.
     """
-    content, stat = _content(path)
+    content, stat = _content(path, shown)
     try:
         header = pydicom.dcmread(BytesIO(content), stop_before_pixels=True, specific_tags=tags)
     except Exception as error:
         do = "export it again from the scanner or archive"
-        raise Unreadable(f"broken DICOM: {error}", where=str(path), do=do) from error
-    header.filename = str(path)
+        raise Unreadable(f"broken DICOM: {error}", where=str(shown), do=do) from error
+    header.filename = str(shown)
     return Identified(header, hashlib.sha256(content).hexdigest(), stat)
 
 
-def _content(path: Path) -> tuple[bytes, os.stat_result]:
+def _content(path: Path, shown: Path) -> tuple[bytes, os.stat_result]:
     try:
         with path.open("rb") as file:
             head, stat = file.read(PREAMBLE + len(MARK)), os.fstat(file.fileno())
             content = head + file.read() if head[PREAMBLE:] == MARK else None
     except OSError as error:
         what = f"cannot be opened: {error.strerror}"
-        raise Unreadable(what, where=str(path), do="see whether it is there and may be read") from error
+        raise Unreadable(what, where=str(shown), do="see whether it is there and may be read") from error
     if content is None:
-        raise NotDicom("no 'DICM' mark of PS3.10", where=str(path))
+        raise NotDicom("no 'DICM' mark of PS3.10", where=str(shown))
     return content, stat
 
 

@@ -288,6 +288,64 @@ def _scan_start(files: list[Dataset], acquired_at: datetime, half_life_s: float)
     return acquired_at
 
 
+def _segments(file: Dataset) -> dict[str, Any]:
+    """Volume of every segment: its voxels, or shares of them, times the size of a voxel."""
+    labels = {int(s.SegmentNumber): str(s.get("SegmentLabel", "")) for s in file.SegmentSequence}
+    shared, frames = file.SharedFunctionalGroupsSequence[0], file.PerFrameFunctionalGroupsSequence
+    planes = file.pixel_array.reshape(len(frames), file.Rows, file.Columns)
+    if int(file.NumberOfFrames) != len(frames):
+        return {}
+
+    def group(frame: Dataset, name: str) -> Dataset:
+        return (frame.get(name) or shared.get(name))[0]
+
+    measures = group(frames[0], "PixelMeasuresSequence")
+    axes = _axes(group(frames[0], "PlaneOrientationSequence"))
+    normal = np.cross(*axes)
+    heights = sorted(
+        {round(float(np.dot(group(f, "PlanePositionSequence").ImagePositionPatient, normal)), 3) for f in frames}
+    )
+    spacing_mm = (
+        min(np.diff(heights))
+        if len(heights) > 1
+        else float(measures.get("SpacingBetweenSlices") or measures.SliceThickness)
+    )
+    voxel_ml = float(measures.PixelSpacing[0]) * float(measures.PixelSpacing[1]) * abs(spacing_mm) / 1000
+    full = float(file.MaximumFractionalValue) if file.SegmentationType == "FRACTIONAL" else 1.0
+    sums = dict.fromkeys(labels, 0.0)
+    for frame, plane in zip(frames, planes, strict=True):
+        if file.SegmentationType == "LABELMAP":
+            for number in labels:
+                sums[number] += float((plane == number).sum())
+        else:
+            number = int(group(frame, "SegmentIdentificationSequence").ReferencedSegmentNumber)
+            sums[number] += float(plane.sum()) / full
+    seen = [n for n in labels if sums[n]]
+    return {"segments": {f"{k} {labels[n]}": sums[n] * voxel_ml for k, n in enumerate(seen)}}
+
+
+def _dose(file: Dataset) -> dict[str, Any]:
+    n = int(file.NumberOfFrames)
+    if file.DoseUnits != "GY" or len(file.PixelData) != n * file.Rows * file.Columns * file.BitsAllocated // 8:
+        return {}
+    row, column = _axes(file)
+    offsets = [float(x) for x in file.GridFrameOffsetVector]
+    steps = np.diff(offsets)
+    if len(offsets) != n or np.abs(steps - steps[0]).max() > 1e-3 * abs(steps[0]):
+        return {}
+    affine = np.eye(4)
+    affine[:3, 0] = row * float(file.PixelSpacing[1])
+    affine[:3, 1] = column * float(file.PixelSpacing[0])
+    affine[:3, 2] = np.cross(row, column) * steps[0]
+    affine[:3, 3] = np.array([float(x) for x in file.ImagePositionPatient]) + offsets[0] * np.cross(row, column)
+    planes = file.pixel_array.reshape(n, file.Rows, file.Columns) * float(file.DoseGridScaling)
+    return {
+        "shape": [int(file.Columns), int(file.Rows), n],
+        "affine": affine.ravel().tolist(),
+        "image": [_weighted(plane) for plane in planes],
+    }
+
+
 def _contours(file: Dataset) -> dict[str, Any]:
     """Points of every region that has closed contours."""
     try:

@@ -86,7 +86,8 @@ def _faults(case: Case, mutation: Mutation, name: str, fate: str, old: Any, valu
         return [] if close(wanted, value) else [f"{what}, expected {_short(wanted)} ({fate})"]
     if fate in {"silent", "gone without a reason"}:
         return [f"{what}: {fate}"]
-    if name in mutation.must_refuse and old is not None and fate not in {REFUSED, TOLD}:
+    must = mutation.must_refuse | ({"segments"} if "image" in mutation.must_refuse else set())
+    if name in must and old is not None and fate not in {REFUSED, TOLD}:
         return [f"{what}: {fate}, must be refused or told"]
     if not close(old, value) and fate not in mutation.allowed and name not in case.expected:
         return [f"{what}: {fate}, allowed {sorted(mutation.allowed)}"]

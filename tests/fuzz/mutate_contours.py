@@ -57,7 +57,7 @@ def _(case: Case, rng: Random) -> None:
             e.value = b"1.2.3\0"
 
 
-@mutation("region numbers doubled or unknown", NOT_SILENT, has_structure)
+@mutation("region numbers doubled or unknown", NOT_SILENT | {HONEST}, has_structure)
 def _(case: Case, rng: Random) -> None:
     file = case.structure()
     numbers = [e for _, e in walk(file.elements) if e.keyword in {"ROINumber", "ReferencedROINumber"}]

@@ -10,6 +10,7 @@ from . import (
     mutate_frames,
     mutate_geometry,
     mutate_pixels,
+    mutate_regions,
 )
 from .mutation import MUTATIONS
 
@@ -22,4 +23,5 @@ __all__ = [
     "mutate_frames",
     "mutate_geometry",
     "mutate_pixels",
+    "mutate_regions",
 ]

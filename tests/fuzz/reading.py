@@ -16,16 +16,25 @@ from lutra.core.grid import Grid
 from lutra.core.study import SeriesHeader
 from lutra.core.time import in_utc
 from lutra.core.volume import Volume
-from lutra.ingest import IngestSettings, read_contours, read_header, read_volumes, scan
+from lutra.ingest import (
+    IngestSettings,
+    read_contours,
+    read_dose_grid,
+    read_header,
+    read_segmentation,
+    read_stored_dvhs,
+    read_volumes,
+    scan,
+)
 from lutra.quantify import QuantifySettings, decay_reference, quantify, role_of, suv_bw_factor, to_activity
-from lutra.segment import SegmentSettings, regions_from_contours
+from lutra.segment import SegmentSettings, regions_from_contours, regions_on_grid
 
 NUMBERS = {
     *("subject_id", "shape", "affine", "acquired_at", "decay_at", "suv", "image", "unit", "volumes", "b_values"),
-    *("total", "quantified", "contours", "region_ml"),
+    *("total", "quantified", "contours", "region_ml", "segments", "dvhs"),
 }
 ABOUT_ACTIVITY = {"suv", "decay_at", "total", "quantified", "unit"}
-ABOUT_REGIONS = {"contours", "region_ml"}
+ABOUT_REGIONS = {"contours", "region_ml", "segments"}
 CONCERNS = {
     r"quantify\..*": ABOUT_ACTIVITY,
     r"ingest\.(no-weight|suv-type.*)": {"suv", "quantified"},
@@ -33,8 +42,10 @@ CONCERNS = {
     r"ingest\.no-series-time": ABOUT_ACTIVITY,
     r"ingest\.no-acquisition-time": {"acquired_at", *ABOUT_ACTIVITY},
     r"ingest\.(uneven-slices|leaning-stack)": {"affine", *ABOUT_REGIONS, "total"},
-    r"(segment\..*|ingest\.(contour|region|no-contours).*)": ABOUT_REGIONS,
+    r"(segment\..*|ingest\.(contour|region|no-contours|segment|no-segments).*)": ABOUT_REGIONS,
     r"ingest\.several-patients.*": {"subject_id"},
+    r"ingest\.dvh.*": {"dvhs"},
+    r"ingest\.(dose-refused|dose-in-part)": {"image", "affine", "shape"},
 }
 """Which numbers a Finding speaks of; all of them if it is not listed."""
 ORDER = list(Severity)
@@ -73,12 +84,11 @@ def read(folder: Path) -> Reading:
         modality[file.series_uid] = file.modality
     grids: dict[str, Grid] = {}
     for uid, paths in sorted(series.items()):
-        if modality[uid] != "RTSTRUCT":
+        if modality[uid] not in BY_FILE:
             _image(reading, uid, paths, grids)
     for uid, paths in sorted(series.items()):
-        if modality[uid] == "RTSTRUCT":
-            for path in paths:
-                _contours(reading, uid, path, grids)
+        for path in paths if modality[uid] in BY_FILE else ():
+            BY_FILE[modality[uid]](reading, uid, path, grids)
     return reading
 
 
@@ -144,6 +154,29 @@ def _contours(reading: Reading, uid: str, path: Path, grids: dict[str, Grid]) ->
         regions = _value(reading, regions_from_contours(drawn, grid, SegmentSettings()))
         if regions and frame:
             numbers["region_ml"] = {f"{n} {r.name}": r.volume_ml for n, r in enumerate(regions)}
+
+
+def _segments(reading: Reading, uid: str, path: Path, grids: dict[str, Grid]) -> None:
+    numbers = reading.numbers.setdefault(uid, {})
+    regions = _value(reading, read_segmentation(path))
+    if regions is not None:
+        numbers["segments"] = {f"{n} {r.name}": r.volume_ml for n, r in enumerate(regions)}
+        for grid in grids.values():
+            _value(reading, regions_on_grid(regions, grid, SegmentSettings()))
+
+
+def _dose(reading: Reading, uid: str, path: Path, grids: dict[str, Grid]) -> None:
+    numbers = reading.numbers.setdefault(uid, {})
+    dose = _value(reading, read_dose_grid(path))
+    if dose is not None:
+        numbers["shape"] = list(dose.grid.shape)
+        numbers["affine"] = dose.grid.affine_lps_mm.ravel().tolist()
+        numbers["image"] = [float(x) for x in weighted_sums(dose.values)]
+    dvhs = _value(reading, read_stored_dvhs(path))
+    numbers["dvhs"] = None if dvhs is None else [float(np.sum(d.volume_ml)) for d in dvhs]
+
+
+BY_FILE = {"RTSTRUCT": _contours, "SEG": _segments, "RTDOSE": _dose}
 
 
 def _value(reading: Reading, outcome: Outcome[Any]) -> Any:

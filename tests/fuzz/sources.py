@@ -65,10 +65,35 @@ ARCHIVES = {
 """Name of an archive, and of its images."""
 
 
+SEGMENTATIONS = ("liver.dcm", "sparse-labelmap-noppv.dcm", "sparse-labelmap-ppv5.dcm", "23x38x3/seg/label.seg")
+DOSE_FRAMES = 6
+
+
 def real(unpack: Unpack) -> Iterator[Base]:
-    """Every image series of the archives, with its structures where there are some."""
+    """Every image series of the archives, with its structures where there are some; segmentations and a dose."""
     for archive, pattern in ARCHIVES.items():
         yield from _of_archive(archive, unpack(archive), pattern)
+    folder = next(unpack("seg_dcmqi").rglob("segmentations"))
+    for name in SEGMENTATIONS:
+        path = folder / name
+        yield Base(f"seg_dcmqi/{path.stem}", (parse(path.name, path.read_bytes()),))
+    path = next(unpack("rt_dose_struct_dicompyler").rglob("rtdose.dcm"))
+    yield Base("rt_dose_struct_dicompyler/dose", (_small_dose(parse(path.name, path.read_bytes())),))
+
+
+def _small_dose(file: RawFile) -> RawFile:
+    """The corner of the first frames, where the dose is low but not all the same."""
+    rows, columns, size = file.number("Rows"), file.number("Columns"), file.number("BitsAllocated") // 8
+    pixels = next(e for e in file.elements if e.tag == PIXELS)
+    frames = np.frombuffer(pixels.value, f"V{size}").reshape(-1, rows, columns)
+    middle = len(frames) // 2
+    pixels.value = frames[middle : middle + DOSE_FRAMES, : WINDOW - 4, :WINDOW].tobytes()
+    file.set_number("Rows", min(rows, WINDOW - 4))
+    file.set_number("Columns", min(columns, WINDOW))
+    file.set("NumberOfFrames", str(DOSE_FRAMES))
+    offsets = file.text("GridFrameOffsetVector").split("\\")
+    file.set("GridFrameOffsetVector", "\\".join(offsets[:DOSE_FRAMES]))
+    return file
 
 
 def unpacked_in(folder: Path, data: Path) -> Unpack:

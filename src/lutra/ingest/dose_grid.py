@@ -93,8 +93,10 @@ def read_stored_dvhs(path: Path) -> Outcome[tuple[StoredDvh, ...]]:
             kind = tuple(text(item, tag) for tag in ("DVHType", "DoseUnits", "DVHVolumeUnits"))
             try:
                 data = np.array([float(v) for v in many(item, "DVHData")]).reshape(-1, 2)
-            except ValueError:
+            except (TypeError, ValueError):
                 data = np.zeros((0, 2))
+            if len(data) != (number(item, "DVHNumberOfBins") or len(data)) or not np.isfinite(data).all():
+                data = np.zeros((0, 2))  # cut, or no numbers
             if (
                 kind != ("CUMULATIVE", "GY", "CM3")
                 or len(rois) != 1

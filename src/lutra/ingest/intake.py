@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -32,6 +33,8 @@ TAGS = [
 ]
 DICOM_ROOT = "1.2.840.10008."
 """Every class of the standard begins so [PS3.6 annex A]; any other one is some maker's own."""
+BELOW_A_ROOT = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){4,}")
+"""A UID below the root of an organisation, such as 1.2.840.113619.4.26."""
 REQUIRED = {"SOPInstanceUID": "(0008,0018)", "SeriesInstanceUID": "(0020,000E)", "PatientID": "(0010,0020)"}
 
 
@@ -99,7 +102,7 @@ def scan(
         if name.name.upper() == "DICOMDIR":
             findings += check_dicomdir(path, name, [other for other, _ in named])
         elif source := _read(path, name, foreign, findings, people):
-            if source.sop_class_uid and not source.sop_class_uid.startswith(DICOM_ROOT):
+            if _is_private(source.sop_class_uid):
                 private[name.parent, source.sop_class_uid].append(name.name)
             else:
                 found.append(_Found(source, name))
@@ -155,6 +158,11 @@ def _read(
         subject_id=values["PatientID"],
         modality=values["Modality"],
     )
+
+
+def _is_private(sop_class_uid: str) -> bool:
+    """Whether this is a class of a maker's own; what is no class at all is left to the readers, which refuse it by name."""
+    return BELOW_A_ROOT.fullmatch(sop_class_uid) is not None and not sop_class_uid.startswith(DICOM_ROOT)
 
 
 def _private_findings(private: dict[tuple[Path, str], list[str]]) -> list[Finding]:

@@ -24,6 +24,8 @@ from lutra.ingest.quiet import quietly
 RT_DOSE = "1.2.840.10008.5.1.4.1.1.481.2"
 EVEN = 0.01
 """Frames of a dose grid are a lattice; the offsets are text. [frame distances]"""
+READ_KIND = ("CUMULATIVE", "GY", "CM3")
+"""(3004,0001), (3004,0002) and (3004,0054) of the histograms that are read; one of them that is left out is damaged."""
 SAME_PLACE_MM = 1e-3
 TRANSVERSE = 1e-4
 """Absolute offsets are defined for transverse grids only [PS3.3 C.8.8.3.2]."""
@@ -97,15 +99,10 @@ def read_stored_dvhs(path: Path) -> Outcome[tuple[StoredDvh, ...]]:
                 data = np.zeros((0, 2))
             if len(data) != (number(item, "DVHNumberOfBins") or len(data)) or not np.isfinite(data).all():
                 data = np.zeros((0, 2))  # cut, or no numbers
-            if (
-                kind != ("CUMULATIVE", "GY", "CM3")
-                or len(rois) != 1
-                or rois[0] is None
-                or not len(data)
-                or data[0, 1] <= 0
-            ):
+            if kind != READ_KIND or len(rois) != 1 or rois[0] is None or not len(data) or data[0, 1] <= 0:
                 text_ = f"{path} (3004,0050): histogram of region {rois} of type {'/'.join(kind)} with {len(data)} bins is not used"
-                findings.append(Finding(Severity.INFO, "ingest.dvh-left-out", text_))
+                severity = Severity.WARNING if kind == READ_KIND else Severity.INFO
+                findings.append(Finding(severity, "ingest.dvh-left-out", text_))
                 continue
             # Each pair is the width of a bin and the volume that receives its dose or more [PS3.3 C.8.8.4].
             width_gy = data[:, 0] * (positive(item, "DVHDoseScaling") or 1.0)

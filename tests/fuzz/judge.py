@@ -23,6 +23,9 @@ DERIVED = {
 TOLERANCE = 3e-6
 """Values are float32 and sums are of thousands of them."""
 
+EXACT = 1e-12
+"""Points of contours are read as they are written."""
+
 
 @frozen
 class Verdict:
@@ -49,7 +52,7 @@ def judge(case: Case, mutation: Mutation, before: Reading, originals: Path, afte
             if value is None:
                 reason = name in told or (name == "suv" and after.suv_reasons.get(uid))
                 fate = REFUSED if reason else "gone without a reason"
-            elif close(old, value):
+            elif close(old, value, EXACT if name == "contours" else TOLERANCE):
                 fate = SAME
             elif name in told:
                 fate = TOLD
@@ -98,10 +101,10 @@ def _short(value: Any) -> str:
     return str(value)[:90]
 
 
-def close(a: Any, b: Any) -> bool:
+def close(a: Any, b: Any, tolerance: float = TOLERANCE) -> bool:
     """Equal, numbers within the rounding of sums."""
     if isinstance(a, Mapping) and isinstance(b, Mapping):
-        return a.keys() == b.keys() and all(close(a[k], b[k]) for k in a)
+        return a.keys() == b.keys() and all(close(a[k], b[k], tolerance) for k in a)
     if isinstance(a, str) or isinstance(b, str) or a is None or b is None:
         return bool(a == b)
     if isinstance(a, Sequence) and isinstance(b, Sequence):
@@ -110,5 +113,5 @@ def close(a: Any, b: Any) -> bool:
         if any(isinstance(x, str) for x in (*a, *b)):
             return list(a) == list(b)
         size = max((abs(float(x)) for x in (*a, *b)), default=0.0)
-        return all(abs(float(x) - float(y)) <= TOLERANCE * size for x, y in zip(a, b, strict=True))
-    return math.isclose(a, b, rel_tol=TOLERANCE, abs_tol=0)
+        return all(abs(float(x) - float(y)) <= tolerance * size for x, y in zip(a, b, strict=True))
+    return math.isclose(a, b, rel_tol=tolerance, abs_tol=0)

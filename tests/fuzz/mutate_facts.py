@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from .case import CONTRADICTION, HONEST, NOT_SILENT, REFUSED, SAFE, SAME, TOLD, Case
-from .mutation import classic, has, has_agent, in_bqml, is_pt, mutation, stacked
+from .mutation import classic, has, has_agent, in_bqml, is_pt, mutation, stacked, without_private_factor
 from .raw import Element, RawFile
 
 
@@ -113,7 +113,9 @@ def _(case: Case, rng: Random) -> None:
     case.one().set("Units", rng.choice(["CNTS", "GML", "PROPCPS", "", "bqml", "KBQML", "Bq/ml"]))
 
 
-@mutation("units of every slice that are no activity", {REFUSED, TOLD, SAME}, is_pt, must_refuse=("suv",))
+@mutation(
+    "units of every slice that are no activity", {REFUSED, TOLD, SAME}, without_private_factor, must_refuse=("suv",)
+)
 def _(case: Case, rng: Random) -> None:
     value = rng.choice(["CNTS", "PROPCPS", "KBQML", "MBQML", "1CM", "é"])
     case.note = value

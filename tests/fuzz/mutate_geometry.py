@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .case import CONTRADICTION, HONEST, REFUSED, SAFE, SAME, TOLD, Case
-from .mutation import classic, has, is_nm, mutation, stacked
+from .mutation import classic, has, is_image, is_nm, mutation, stacked
 from .raw import RawFile
 from .sources import Base, decimals, numbers_of
 
@@ -133,7 +133,7 @@ def _(case: Case, rng: Random) -> None:
     case.extra["copy"] = rng.choice(case.base.images).written()
 
 
-@mutation("a slice twice under another instance identifier", {REFUSED, TOLD}, must_refuse=("image", "affine"))
+@mutation("a slice twice under another instance identifier", {REFUSED, TOLD}, is_image, must_refuse=("image", "affine"))
 def _(case: Case, rng: Random) -> None:
     file = rng.choice(case.base.images).copy()
     file.set("SOPInstanceUID", file.text("SOPInstanceUID")[:50] + ".99")

@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 
 from .case import CONTRADICTION, HONEST, NOT_SILENT, REFUSED, SAME, TOLD, Case
-from .mutation import classic, has, is_pt, mutation, stacked
+from .mutation import classic, has, is_image, is_pt, mutation, stacked
 from .raw import PIXELS, Element, RawFile, put
 from .sources import decimals, us
 
@@ -186,7 +186,7 @@ def _(case: Case, rng: Random) -> None:
         file.drop("RescaleIntercept")
 
 
-@mutation("a modality lookup table in place of the rescale", {REFUSED, TOLD}, must_refuse=("image",))
+@mutation("a modality lookup table in place of the rescale", {REFUSED, TOLD}, is_image, must_refuse=("image",))
 def _(case: Case, rng: Random) -> None:
     for file in case.some():
         item = [

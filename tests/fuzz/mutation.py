@@ -89,6 +89,16 @@ def in_bqml(base: Base) -> bool:
     return has_agent(base) and base.images[0].text("Units") == "BQML"
 
 
+def without_private_factor(base: Base) -> bool:
+    """Counts of such a PET say nothing; others may carry the maker's factor to SUV."""
+    return is_pt(base) and all(e.tag != 0x70531000 for e in base.images[0].elements)
+
+
+def is_image(base: Base) -> bool:
+    """Voxels, not regions or doses."""
+    return bool(base.images) and base.modality not in {"SEG", "RTDOSE"}
+
+
 def has_structure(base: Base) -> bool:
     return bool(base.others) and base.others[0].text("Modality") == "RTSTRUCT"
 

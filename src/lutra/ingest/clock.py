@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import MAXYEAR, MINYEAR, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from functools import lru_cache
 
 from pydicom import Dataset
@@ -44,8 +44,6 @@ def parse(stamp: str, zone: str, offset: str = "") -> datetime | None:
         if not YEARS[0] <= read.year <= YEARS[1]:
             return None
         read += timedelta(microseconds=int(fraction[:6].ljust(6, "0")) if fraction else 0)
-        if not MINYEAR < read.year < MAXYEAR:  # no room left for a change of zone
-            return None
         if offset and not re.fullmatch(r"[+-]\d{4}", offset):
             return None
         if offset:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 from attrs import field, frozen
 from pydicom import Dataset
 
@@ -15,6 +14,7 @@ from lutra.core.errors import InputError
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.region import ContourSet
 from lutra.ingest.elements import items, many, number, text
+from lutra.ingest.files import parsed
 from lutra.ingest.quiet import quietly
 
 CLOSED = {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"}
@@ -53,13 +53,10 @@ def read_contours(path: Path) -> Outcome[tuple[ContourSet, ...]]:
     A region drawn on two series becomes a contour set for each. Other contour types, empty regions, regions without a name
     and damaged points become Findings; the other regions go on.
     """
-    try:
-        file = pydicom.dcmread(path)
-    except Exception as error:  # noqa: BLE001  (pydicom raises many kinds on broken files)
-        return _broken(path, error)
     findings: list[Finding] = []
     sets: list[ContourSet] = []
     try:
+        file = parsed(path).header
         referenced = _referenced(file)
         rois = _rois(file)
         for n, drawn in enumerate(items(file, "ROIContourSequence"), start=1):

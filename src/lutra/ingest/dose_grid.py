@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 from attrs import frozen
 from pydicom import Dataset
 
@@ -17,6 +16,7 @@ from lutra.core.grid import Grid
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.ingest.elements import count, items, many, number, numbers, positive, text
+from lutra.ingest.files import parsed
 from lutra.ingest.frames import directions, pixel_spacing
 from lutra.ingest.pixels import planes_of
 from lutra.ingest.quiet import quietly
@@ -115,10 +115,7 @@ def read_stored_dvhs(path: Path) -> Outcome[tuple[StoredDvh, ...]]:
 
 
 def _file(path: Path) -> Dataset:
-    try:
-        file = pydicom.dcmread(path, stop_before_pixels=True)
-    except Exception as error:
-        raise Unreadable(f"broken DICOM: {error}", where=str(path), do="export it again") from error
+    file = parsed(path).header
     if text(file, "SOPClassUID") != RT_DOSE:
         raise InputError(
             f"an object of modality {text(file, 'Modality') or 'unknown'}",

@@ -8,16 +8,21 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pydicom
 from attrs import frozen
 from pydicom import Dataset
+from pydicom.datadict import keyword_for_tag
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
 from lutra.core.errors import NotDicom, Unreadable
 from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
 
 PREAMBLE, MARK = 128, b"DICM"
+UNDEFINED_LENGTH = 0xFFFFFFFF
 REMEMBERED_FILES = 1024
 """Parsing is half of the cost of reading a CT slice; a long series is parsed once and not twice."""
 
@@ -49,7 +54,18 @@ def parsed(path: Path) -> Parsed:
 def _parsed(path: Path, _mtime_ns: int, _size: int) -> Parsed:
     with path.open("rb") as file:
         header = pydicom.dcmread(file, stop_before_pixels=True)
-        return Parsed(header, file.tell())
+        pixels_at = file.tell()
+    _require_last_whole(header)
+    return Parsed(header, pixels_at)
+
+
+def _require_last_whole(header: Dataset) -> None:
+    """Refuse a length that leads beyond the end of the file: it has swallowed what followed, and pydicom does not mind."""
+    last: Any = header.get_item(max(header.keys(), default=Tag(0)))
+    if isinstance(last, RawDataElement) and last.length != UNDEFINED_LENGTH and len(last.value or b"") < last.length:
+        raise Unreadable(
+            f"the file ends within {last.tag} {keyword_for_tag(last.tag)}, {last.length} bytes by its own account"
+        )
 
 
 @frozen(eq=False)
@@ -97,6 +113,15 @@ def _content(path: Path, shown: Path) -> tuple[bytes, os.stat_result]:
     if content is None:
         raise NotDicom("no 'DICM' mark of PS3.10", where=str(shown))
     return content, stat
+
+
+def is_text(path: Path) -> bool:
+    """Whether a file that is not DICOM begins like text; one that is not there does not."""
+    try:
+        with path.open("rb") as file:
+            return b"\0" not in file.read(PREAMBLE + len(MARK))
+    except OSError:
+        return False
 
 
 def files_under(paths: Iterable[Path], findings: list[Finding]) -> list[Path]:

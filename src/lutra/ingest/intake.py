@@ -17,7 +17,7 @@ from lutra.ingest.bare import same_but_for_the_head
 from lutra.ingest.containers import unpacked
 from lutra.ingest.dicomdir import check_dicomdir
 from lutra.ingest.elements import text
-from lutra.ingest.files import files_under, identified
+from lutra.ingest.files import files_under, identified, is_text
 from lutra.ingest.quiet import quietly
 from lutra.ingest.settings import UnpackSettings
 
@@ -31,6 +31,8 @@ TAGS = [
     "PatientBirthDate",
     "Modality",
 ]
+PLAIN = {"", ".txt", ".md", ".csv", ".json", ".pdf", ".html"}
+"""Suffixes of files that lie among images and are none."""
 DICOM_ROOT = "1.2.840.10008."
 """Every class of the standard begins so [PS3.6 annex A]; any other one is some maker's own."""
 BELOW_A_ROOT = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){4,}")
@@ -51,6 +53,14 @@ class Intake:
     files: tuple[SourceFile, ...]
     findings: tuple[Finding, ...]
     names: FrozenMap[str, str] = Factory(FrozenMap)
+
+
+@frozen
+class _Foreign:
+    """A file that is not DICOM. Images often have no suffix: then only text is taken for what it is."""
+
+    name: str
+    text: bool
 
 
 @frozen
@@ -95,7 +105,7 @@ def scan(
     files = files_under(paths, findings)
     named = sorted((names.get(file, file), file) for file in files)
     found: list[_Found] = []
-    foreign: defaultdict[Path, list[str]] = defaultdict(list)
+    foreign: defaultdict[Path, list[_Foreign]] = defaultdict(list)
     people: defaultdict[str, Counter[tuple[str, str]]] = defaultdict(Counter)
     private: defaultdict[tuple[Path, str], list[str]] = defaultdict(list)
     for n, (name, path) in enumerate(named, start=1):
@@ -120,7 +130,7 @@ def scan(
 def _read(
     path: Path,
     shown: Path,
-    foreign: defaultdict[Path, list[str]],
+    foreign: defaultdict[Path, list[_Foreign]],
     findings: list[Finding],
     people: defaultdict[str, Counter[tuple[str, str]]],
 ) -> SourceFile | None:
@@ -129,7 +139,7 @@ def _read(
             file = identified(path, TAGS, shown)
             values = {tag: text(file.header, tag) for tag in TAGS}
     except NotDicom:
-        foreign[shown.parent].append(shown.name)
+        foreign[shown.parent].append(_Foreign(shown.name, is_text(path)))
         return None
     except Unreadable as error:
         findings.append(Finding(Severity.ERROR, "ingest.unreadable", str(error), FrozenMap({"file": str(shown)})))
@@ -178,17 +188,18 @@ def _private_findings(private: dict[tuple[Path, str], list[str]]) -> list[Findin
     ]
 
 
-def _foreign_findings(foreign: dict[Path, list[str]]) -> list[Finding]:
+def _foreign_findings(foreign: dict[Path, list[_Foreign]]) -> list[Finding]:
     """One Finding per folder, so that a folder of text files is one line and not a hundred."""
     findings = []
-    for folder, names in sorted(foreign.items()):
-        plain = all(Path(n).suffix.lower() in {"", ".txt", ".md", ".csv", ".json", ".pdf", ".html"} for n in names)
+    for folder, files in sorted(foreign.items()):
+        plain = all(Path(f.name).suffix.lower() in PLAIN and (f.text or Path(f.name).suffix) for f in files)
         findings.append(
             Finding(
                 Severity.INFO if plain else Severity.WARNING,
                 "ingest.not-dicom",
-                f"{folder}: {len(names)} files are not DICOM and were left out: {few(names)}. Required: the 'DICM' mark of PS3.10. "
-                "To do: nothing if they belong there; unpack them if they are an archive of another kind than zip, tar and gz",
+                f"{folder}: {len(files)} files are not DICOM and were left out: {few([f.name for f in files])}. Required: the "
+                "'DICM' mark of PS3.10. To do: nothing if they belong there; unpack them if they are an archive of another kind "
+                "than zip, tar and gz",
                 FrozenMap({"folder": str(folder)}),
             )
         )

@@ -13,11 +13,10 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lutra.core.errors import Unreadable
 from lutra.ingest.elements import count, number, text
-from lutra.ingest.files import Parsed, parsed
+from lutra.ingest.files import UNDEFINED_LENGTH, Parsed, parsed
 
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
 """Tag (7FE0,0010) as it lies in a little-endian file."""
-UNDEFINED_LENGTH = 0xFFFFFFFF
 MOST_PIXELS_PER_BYTE = 5000
 """An empty image compresses to a fifth of this; a header of nonsense claims a million."""
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 from attrs import frozen
 from pydicom import Dataset
 
@@ -19,6 +18,7 @@ from lutra.core.region import Region, RegionKind, RegionOrigin
 from lutra.imaging.labels import regions_of_labels, trimmed
 from lutra.ingest.codes import ANATOMICAL_STRUCTURE, coded
 from lutra.ingest.elements import count, items, number, positive, text
+from lutra.ingest.files import parsed
 from lutra.ingest.pixels import planes_of
 from lutra.ingest.quiet import quietly
 from lutra.ingest.segment_frames import SegmentFrames, segment_frames
@@ -81,10 +81,7 @@ def read_segmentation(path: Path) -> Outcome[tuple[Region, ...]]:
 
 
 def _file(path: Path) -> Dataset:
-    try:
-        file = pydicom.dcmread(path, stop_before_pixels=True)
-    except Exception as error:
-        raise InputError(f"broken DICOM: {error}", where=str(path), do="export it again") from error
+    file = parsed(path).header
     if text(file, "SOPClassUID") not in {SEGMENTATION, LABEL_MAP}:
         raise InputError(
             f"an object of class {text(file, 'SOPClassUID') or 'unknown'}, modality {text(file, 'Modality') or 'unknown'}",

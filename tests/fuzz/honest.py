@@ -35,9 +35,9 @@ def honest(folder: Path) -> dict[str, dict[str, Any]]:
         found = {}
         for uid, files in series.items():
             unique = {str(f.get("SOPInstanceUID")): f for f in files}
-            found[uid] = (
-                _contours(files[0]) if files[0].get("Modality") == "RTSTRUCT" else _numbers(list(unique.values()))
-            )
+            with suppress(Exception):
+                read = BY_MODALITY.get(str(files[0].get("Modality", "")).strip("\0 "))
+                found[uid] = read(files[0]) if read else _numbers(list(unique.values()))
     return found
 
 
@@ -154,7 +154,15 @@ def _frames(files: list[Dataset]) -> dict[str, Any]:
                 sums.append(
                     _weighted(tile * float(file.get("RescaleSlope", 1)) + float(file.get("RescaleIntercept", 0)))
                 )
-    return {"image": sums}
+    b_values = {"b_values": sorted({b for file in files for b in _b_values_within(file)})}
+    return {"image": sums} | (b_values if b_values["b_values"] else {})
+
+
+def _b_values_within(file: Dataset) -> list[float]:
+    stated = [float(element.value) for element in file.iterall() if element.keyword == "DiffusionBValue"]
+    with suppress(Exception):
+        stated = stated or [_b_value(file)]
+    return stated
 
 
 def _weighted(values: np.ndarray[Any, Any]) -> float:
@@ -369,3 +377,6 @@ def _contours(file: Dataset) -> dict[str, Any]:
             for n, (name, points) in enumerate(regions)
         }
     }
+
+
+BY_MODALITY = {"RTSTRUCT": _contours, "SEG": _segments, "RTDOSE": _dose}

@@ -113,5 +113,7 @@ def close(a: Any, b: Any, tolerance: float = TOLERANCE) -> bool:
         if any(isinstance(x, str) for x in (*a, *b)):
             return list(a) == list(b)
         size = max((abs(float(x)) for x in (*a, *b)), default=0.0)
+        if not math.isfinite(size):
+            return False
         return all(abs(float(x) - float(y)) <= tolerance * size for x, y in zip(a, b, strict=True))
     return math.isclose(a, b, rel_tol=tolerance, abs_tol=0)

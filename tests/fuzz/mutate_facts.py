@@ -43,7 +43,7 @@ def _(case: Case, rng: Random) -> None:
 
 @mutation("weight of one slice changed", NOT_SILENT, in_bqml, must_refuse=("suv",))
 def _(case: Case, rng: Random) -> None:
-    case.one().set("PatientWeight", rng.choice(["71", "0", "-70", "700", "NaN", "", "70000", "7O"]))
+    case.one().set("PatientWeight", rng.choice(["72.5", "0", "-70", "700", "NaN", "", "70000", "7O"]))
 
 
 @mutation("weight of every slice changed", {SAME}, in_bqml)
@@ -110,7 +110,9 @@ def _(case: Case, rng: Random) -> None:
 
 @mutation("units of one slice changed", {REFUSED, TOLD, SAME}, is_pt, must_refuse=("suv",))
 def _(case: Case, rng: Random) -> None:
-    case.one().set("Units", rng.choice(["CNTS", "GML", "PROPCPS", "", "bqml", "KBQML", "Bq/ml"]))
+    file = case.one()
+    others = ["CNTS", "GML", "PROPCPS", "", "bqml", "KBQML", "Bq/ml"]
+    file.set("Units", rng.choice([unit for unit in others if unit != file.text("Units")]))
 
 
 @mutation(

@@ -132,7 +132,7 @@ def _(case: Case, rng: Random) -> None:
         case.extra[file.name] = (head if meta else file.preamble + file.mark) + content[old:]
 
 
-@mutation("rescale slope of one slice changed", {SAME, HONEST}, has("RescaleSlope"))
+@mutation("rescale slope of one slice changed", {SAME, HONEST, REFUSED, TOLD}, has("RescaleSlope"))
 def _(case: Case, rng: Random) -> None:
     n, factor = rng.randrange(len(case.base.images)), rng.choice([0.5, 2.0, 1.01])
     file = case.image(n)

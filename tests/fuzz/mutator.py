@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import (
     mutate_bytes,
     mutate_contours,
+    mutate_diffusion,
     mutate_elements,
     mutate_facts,
     mutate_frames,
@@ -18,6 +19,7 @@ __all__ = [
     "MUTATIONS",
     "mutate_bytes",
     "mutate_contours",
+    "mutate_diffusion",
     "mutate_elements",
     "mutate_facts",
     "mutate_frames",

@@ -26,6 +26,8 @@ EVEN = 0.01
 """Frames of a dose grid are a lattice; the offsets are text. [frame distances]"""
 READ_KIND = ("CUMULATIVE", "GY", "CM3")
 """(3004,0001), (3004,0002) and (3004,0054) of the histograms that are read; one of them that is left out is damaged."""
+MOST_GY = 1e6
+"""No treatment gives a million gray: a scaling that does is none."""
 SAME_PLACE_MM = 1e-3
 TRANSVERSE = 1e-4
 """Absolute offsets are defined for transverse grids only [PS3.3 C.8.8.3.2]."""
@@ -75,6 +77,10 @@ def read_dose_grid(path: Path) -> Outcome[Volume]:
         grid = _grid(file, path, len(planes))
         if planes.dtype.kind not in "ui":
             raise Unreadable("a dose of this pixel type", where=f"{path} (0028,0100)", required="whole numbers")
+        if not float(planes.max(initial=0)) * scaling < MOST_GY:
+            raise Unreadable(
+                f"doses up to {planes.max(initial=0) * scaling:.3g} Gy", where=f"{path} (3004,000E)", required="less"
+            )
     except InputError as error:
         return Outcome(None, (Finding(Severity.ERROR, "ingest.dose-refused", str(error)),))
     findings = []

@@ -67,7 +67,7 @@ def read_segmentation(path: Path) -> Outcome[tuple[Region, ...]]:
                 required="one item for each frame",
                 do="export the file again",
             )
-        boxes = _labels(file, planes, frames) if label_map else _masks(file, path, planes, frames, findings)
+        boxes = _labels(file, path, planes, frames) if label_map else _masks(file, path, planes, frames, findings)
     except (InputError, OutsideValidity) as error:
         return Outcome(None, (*findings, Finding(Severity.ERROR, "ingest.segmentation-refused", str(error))))
     regions = [
@@ -170,10 +170,15 @@ def _masks(
     return boxes
 
 
-def _labels(file: Dataset, planes: npt.NDArray[Any], frames: SegmentFrames) -> dict[int, Box]:
+def _labels(file: Dataset, path: Path, planes: npt.NDArray[Any], frames: SegmentFrames) -> dict[int, Box]:
     slices = frames.slice_k.tolist()
     if len(set(slices)) < len(slices) or planes.dtype.kind not in "ui":
-        raise InconsistentSeries("two frames of a label map in one place", required="one frame for each slice")
+        raise InconsistentSeries(
+            "two frames of a label map in one place",
+            where=f"{path} (0020,0032)",
+            required="one frame of whole numbers for each slice",
+            do="export the file again",
+        )
     labels = np.zeros(frames.grid.shape, planes.dtype)
     labels[:, :, slices] = planes.transpose(2, 1, 0)
     boxes = regions_of_labels(labels)

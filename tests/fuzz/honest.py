@@ -313,17 +313,18 @@ def _segments(file: Dataset) -> dict[str, Any]:
     heights = sorted(
         {round(float(np.dot(group(f, "PlanePositionSequence").ImagePositionPatient, normal)), 3) for f in frames}
     )
-    spacing_mm = (
-        min(np.diff(heights))
-        if len(heights) > 1
-        else float(measures.get("SpacingBetweenSlices") or measures.SliceThickness)
-    )
+    stated_mm = float(measures.get("SpacingBetweenSlices") or 0)
+    steps = np.diff(heights)
+    if stated_mm and (np.abs(steps / stated_mm - np.rint(steps / stated_mm)) < 0.01).all():
+        spacing_mm = stated_mm  # frames of slices without the segment may be left out
+    else:
+        spacing_mm = float(min(steps)) if len(steps) else float(measures.SliceThickness)
     voxel_ml = float(measures.PixelSpacing[0]) * float(measures.PixelSpacing[1]) * abs(spacing_mm) / 1000
     full = float(file.MaximumFractionalValue) if file.SegmentationType == "FRACTIONAL" else 1.0
     sums = dict.fromkeys(labels, 0.0)
     for frame, plane in zip(frames, planes, strict=True):
         if file.SegmentationType == "LABELMAP":
-            for number in labels:
+            for number in set(labels) - {0, file.get("PixelPaddingValue", 0)}:
                 sums[number] += float((plane == number).sum())
         else:
             number = int(group(frame, "SegmentIdentificationSequence").ReferencedSegmentNumber)

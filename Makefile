@@ -6,7 +6,7 @@ DEMO ?= lutra-demo
 SEED ?= 1
 FILES ?= 20000
 
-.PHONY: demo test test-integration bench fast-kinetics lint types contracts check lock clean
+.PHONY: demo test test-integration fuzz bench fast-kinetics lint types contracts check lock clean
 
 demo: $(VENV)/ready
 	@rm -rf $(DEMO)

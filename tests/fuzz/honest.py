@@ -201,8 +201,15 @@ def _nm(file: Dataset) -> dict[str, Any]:
     acquired = _moment(file, str(file.AcquisitionDate) + str(file.AcquisitionTime))
     started = _moment(file, str(file.SeriesDate) + str(file.SeriesTime))
     usable = file.DecayCorrection == "START" and acquired and started and started <= acquired
-    return {
-        "decay_at": started.isoformat() if usable and started else None,
+    found: dict[str, Any] = {}
+    if usable and started:
+        found["decay_at"] = started.isoformat()
+        agent = file.RadiopharmaceuticalInformationSequence[0]
+        given = _moment(file, str(agent.get("RadiopharmaceuticalStartDateTime", "")))
+        if given and given <= started and maps:
+            left = 2 ** (-(started - given).total_seconds() / float(agent.RadionuclideHalfLife))
+            found["suv"] = float(file.PatientWeight) * 1000 / (float(agent.RadionuclideTotalDose) * 1e6 * left)
+    return found | {
         "shape": [int(file.Columns), int(file.Rows), max(vector)],
         "affine": affine.ravel().tolist(),
         "image": [_weighted(pixels[k]) for k in order],

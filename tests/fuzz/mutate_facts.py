@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from random import Random
 
 from .case import CONTRADICTION, HONEST, NOT_SILENT, REFUSED, SAFE, SAME, TOLD, Case
-from .mutation import classic, has, has_agent, in_bqml, is_pt, mutation, stacked, without_private_factor
+from .mutation import classic, has, has_agent, in_bqml, is_nm, is_pt, mutation, stacked, without_private_factor
 from .raw import Element, RawFile
 
 
@@ -186,7 +186,7 @@ def _(case: Case, rng: Random) -> None:
     case.one().set("TimezoneOffsetFromUTC", rng.choice(["+0900", "-1100", "+9900", "CET", "0900", "+09"]))
 
 
-@mutation("time zone of every slice changed", {SAME, HONEST, REFUSED, TOLD})
+@mutation("time zone of every slice changed", {SAME, HONEST, REFUSED, TOLD}, lambda b: classic(b) or is_nm(b))
 def _(case: Case, rng: Random) -> None:
     value = rng.choice(["+0900", "-1100", "+0530", "+2400", "-0000", "CET", "+99999"])
     case.note = value

@@ -45,7 +45,7 @@ CONCERNS = {
     r"(segment\..*|ingest\.(contour|region|no-contours|segment|no-segments).*)": ABOUT_REGIONS,
     r"ingest\.several-patients.*": {"subject_id"},
     r"ingest\.dvh.*": {"dvhs"},
-    r"ingest\.(dose-refused|dose-in-part)": {"image", "affine", "shape"},
+    r"ingest\.(dose-refused|dose-in-part)": {"image", "affine", "shape", "dvhs"},
 }
 """Which numbers a Finding speaks of; all of them if it is not listed."""
 ORDER = list(Severity)

@@ -42,7 +42,7 @@ def planes_of(path: Path, shape: tuple[int, int]) -> tuple[Dataset, npt.NDArray[
         If the file or its pixel data is broken, or has another size.
     """
     file = parsed(path)
-    _require_grey(path, file.header)
+    _require_values(path, file.header)
     planes = _plain(path, file, shape)
     if planes is None:
         planes = _decoded(path, file.header, shape)
@@ -81,7 +81,7 @@ def _plain(path: Path, parsed_: Parsed, shape: tuple[int, int]) -> npt.NDArray[A
     signed = number(header, "PixelRepresentation")
     if allocated != 16 or number(header, "SamplesPerPixel") != 1 or signed not in {0.0, 1.0}:
         return None
-    if stored is None or number(header, "HighBit") != stored - 1 or (signed and stored != 16):
+    if stored is None or (signed and stored != 16):
         return None
     if number(header, "Rows") != shape[0] or number(header, "Columns") != shape[1]:
         return None
@@ -101,13 +101,21 @@ def _plain(path: Path, parsed_: Parsed, shape: tuple[int, int]) -> npt.NDArray[A
     return planes if stored == 16 or planes.max() < 2**stored else None
 
 
-def _require_grey(path: Path, header: Dataset) -> None:
+def _require_values(path: Path, header: Dataset) -> None:
     kind = text(header, "PhotometricInterpretation")
     if kind not in {"MONOCHROME1", "MONOCHROME2"}:
         raise Unreadable(
             f"photometric interpretation {kind or 'missing'}",
             where=f"{path} (0028,0004)",
             required="grey values, MONOCHROME1 or MONOCHROME2",
+        )
+    stored, high = number(header, "BitsStored"), number(header, "HighBit")
+    if stored is not None and high is not None and high != stored - 1:
+        raise Unreadable(
+            f"High Bit {high:g} and Bits Stored {stored:g}",
+            where=f"{path} (0028,0102), (0028,0101)",
+            required="the high bit one less than the bits stored; otherwise which bits are the value is not known",
+            do="export the file again",
         )
 
 

@@ -26,6 +26,7 @@ bench: $(VENV)/ready
 # The closed curves of the simulated kinetics, made anew from its equations: after any change of these.
 fast-kinetics: $(VENV)/ready
 	$(BIN)/python bench/fit/fast_kinetics.py
+
 # Long: mutated series of scanners through the readers. SEED and FILES as wanted; a case is repeated with CASE=number.
 fuzz: $(VENV)/ready
 	PYTHONPATH=tests $(BIN)/python -m fuzz.run --seed $(SEED) --files $(FILES) $(if $(CASE),--case $(CASE))

@@ -155,7 +155,9 @@ def _frames(files: list[Dataset]) -> dict[str, Any]:
                     _weighted(tile * float(file.get("RescaleSlope", 1)) + float(file.get("RescaleIntercept", 0)))
                 )
     b_values = {"b_values": sorted({b for file in files for b in _b_values_within(file)})}
-    return {"image": sums} | (b_values if b_values["b_values"] else {})
+    places = {str(e.value) for e in files[0].iterall() if e.keyword == "ImagePositionPatient"}
+    shape = {"shape": [int(files[0].Columns), int(files[0].Rows), len(places)]} if len(files) == 1 else {}
+    return {"image": sums} | shape | (b_values if b_values["b_values"] else {})
 
 
 def _b_values_within(file: Dataset) -> list[float]:

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Mapping
 from hashlib import sha256
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,8 @@ SAME_PLACE_VOXELS = 0.1
 """sform and qform may differ by this much at any corner: the qform is stored as a rounded quaternion. [voxels]"""
 MM_PER_UNIT = {"mm": 1.0, "unknown": 1.0, "meter": 1000.0, "micron": 1e-3}
 """NIfTI states the unit of length in xyzt_units; a file that does not is in mm, as every program writes it."""
+MOST_EXPANSION = 1100
+"""Deflate packs no tighter than 1032 to 1; a header that claims more is not believed before room is made for it."""
 OWN_NAMES = re.compile(r'<Label Key="(\d+)"[^>]*>(?:<!\[CDATA\[)?(.*?)(?:\]\]>)?</Label>')
 """Label table of the Caret extension, where TotalSegmentator writes its names."""
 
@@ -103,6 +106,15 @@ def _image(path: Path) -> Any:
     if len(image.shape) < 3 or any(n != 1 for n in image.shape[3:]) or min(image.shape) < 1:
         raise InputError(
             f"an image of {' × '.join(map(str, image.shape))}", where=str(path), required="three dimensions"
+        )
+    itemsize = int(image.header["bitpix"]) // 8
+    claimed, size = prod(image.shape) * itemsize, path.stat().st_size
+    if claimed > size * MOST_EXPANSION:
+        raise InputError(
+            f"{claimed:.3g} bytes of voxels in a file of {size} bytes",
+            where=str(path),
+            required="as many voxels as its header says",
+            do="export it again",
         )
     return image
 

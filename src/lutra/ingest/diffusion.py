@@ -242,6 +242,7 @@ def weigh(frames: Sequence[Frame], findings: list[Finding]) -> list[Frame]:
             do="export the series again with private elements; b = 0 is not assumed",
         )
     if len(acquired) < len(frames):
+        _require_same_places(frames, acquired)
         note = (
             f"{frames[0].path.parent}: {len(frames) - len(acquired)} of {len(frames)} frames are maps the scanner computed "
             "(ImageType (0008,0008)); the diffusion series is read without them"
@@ -256,6 +257,26 @@ def weigh(frames: Sequence[Frame], findings: list[Finding]) -> list[Frame]:
     note = f"{frames[0].path.parent}: b-values by rule {' and '.join(rules)}: {counts} frames"
     findings.append(Finding(Severity.INFO, "ingest.b-value-rule", note))
     return _number_repetitions(keyed)
+
+
+def _require_same_places(frames: Sequence[Frame], acquired: Sequence[Frame]) -> None:
+    """Refuse computed maps that lie elsewhere than the signals.
+
+    A map that lost its mark (0008,0008) would otherwise be taken for all that was measured, and the others left out.
+    """
+    measured = {_place(frame) for frame in acquired}
+    alone = [frame for frame in frames if _place(frame) not in measured]
+    if alone:
+        raise InconsistentSeries(
+            f"{len(alone)} computed maps lie where nothing was measured, {alone[0].name} the first of them",
+            where=f"{alone[0].path} (0008,0008), (0020,0032)",
+            required="maps of the slices that were measured, or a series of maps alone",
+            do="export the series again",
+        )
+
+
+def _place(frame: Frame) -> tuple[float, ...]:
+    return tuple(float(x) for x in np.round(frame.position_lps_mm, 1))
 
 
 def _require_one_scale(frames: Sequence[Frame]) -> None:

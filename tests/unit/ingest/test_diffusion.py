@@ -239,6 +239,14 @@ def test_computed_maps_in_a_diffusion_series_are_left_out_and_said() -> None:
     assert [f.code for f in findings] == ["ingest.computed-maps-left-out", "ingest.b-value-rule"]
 
 
+def test_a_map_that_lost_its_mark_does_not_stand_for_what_was_measured() -> None:
+    """Three slices of an ADC map, one without ADC in its Image Type: not a series of one slice beside two maps."""
+    marked = [frame(plain(z, DiffusionBValue=800.0, ImageType=["DERIVED", "PRIMARY", "ADC"])) for z in (0, 5)]
+    lost = frame(plain(10, DiffusionBValue=800.0, ImageType=["DERIVED", "PRIMARY"]))
+    with pytest.raises(InconsistentSeries, match="2 computed maps lie where nothing was measured"):
+        weigh([*marked, lost], [])
+
+
 def test_an_adc_map_alone_is_no_diffusion_series_whatever_b_it_names() -> None:
     (only,) = weigh([frame(plain(DiffusionBValue=500.0, ImageType=["DERIVED", "SECONDARY", "ADC"]))], [])
     assert only.key == VolumeKey()

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .case import CONTRADICTION, HONEST, REFUSED, SAFE, SAME, TOLD, Case
+from .mutate_diffusion import is_diffusion
 from .mutation import classic, has, is_image, is_nm, mutation, stacked
 from .raw import RawFile
 from .sources import Base, decimals, numbers_of
@@ -133,7 +134,12 @@ def _(case: Case, rng: Random) -> None:
     case.extra["copy"] = rng.choice(case.base.images).written()
 
 
-@mutation("a slice twice under another instance identifier", {REFUSED, TOLD}, is_image, must_refuse=("image", "affine"))
+@mutation(
+    "a slice twice under another instance identifier",
+    {REFUSED, TOLD},
+    lambda b: is_image(b) and (b.classic or not is_diffusion(b)),  # a whole volume of diffusion may be measured again
+    must_refuse=("image", "affine"),
+)
 def _(case: Case, rng: Random) -> None:
     file = rng.choice(case.base.images).copy()
     file.set("SOPInstanceUID", file.text("SOPInstanceUID")[:50] + ".99")

@@ -152,7 +152,9 @@ class _Unpacker:
                 f"unpacks to {error}; nothing of it is used. To do: if it is no bomb, raise that setting in protocol.toml",
             )
         except OSError as error:
-            what = f"cannot be opened: {error.strerror}, and was left out. To do: see whether it is there and may be read"
+            what = (
+                f"cannot be opened: {error.strerror}, and was left out. To do: see whether it is there and may be read"
+            )
             self._note(Severity.WARNING, "ingest.not-reached", path, what)
 
     def _take(self, path: Path, shown: Path, depth: int, budget: _Budget) -> None:

@@ -37,6 +37,8 @@ DICOM_ROOT = "1.2.840.10008."
 """Every class of the standard begins so [PS3.6 annex A]; any other one is some maker's own."""
 BELOW_A_ROOT = re.compile(r"[0-2](\.(0|[1-9][0-9]*)){4,}")
 """A UID below the root of an organisation, such as 1.2.840.113619.4.26."""
+SCANNER_MAKERS = ("1.3.12.2.1107.", "1.2.840.113619.", "1.3.46.670589.", "1.2.392.200036.", "1.2.156.112605.")
+"""Roots of Siemens, GE, Philips, Canon and other makers in Japan, UIH [as their files carry them]."""
 REQUIRED = {"SOPInstanceUID": "(0008,0018)", "SeriesInstanceUID": "(0020,000E)", "PatientID": "(0010,0020)"}
 
 
@@ -176,10 +178,13 @@ def _is_private(sop_class_uid: str) -> bool:
 
 
 def _private_findings(private: dict[tuple[Path, str], list[str]]) -> list[Finding]:
-    """Scanners file notes of their own among the images of a series; only they know what those mean."""
+    """Scanners file notes of their own among the images of a series; only they know what those mean.
+
+    A private class of nobody who makes scanners is more likely damage than a note.
+    """
     return [
         Finding(
-            Severity.INFO,
+            Severity.INFO if uid.startswith(SCANNER_MAKERS) else Severity.WARNING,
             "ingest.private-object",
             f"{folder}: {len(names)} objects of the private class {uid} (0008,0016) were left out: {few(names)}",
             FrozenMap({"folder": str(folder), "class": uid}),

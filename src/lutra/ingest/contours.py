@@ -121,6 +121,12 @@ def _region(
         return []
     (roi,) = described
     name = text(roi, "ROIName") or f"ROI {roi_number:g}"
+    if not text(roi, "ROIName"):
+        text_ = (
+            f"{path} (3006,0026): region {roi_number:g} has no name and is called “{name}”; what it is, nothing says. To do: "
+            "name it where it was drawn"
+        )
+        findings.append(Finding(Severity.WARNING, "ingest.region-without-name", text_))
     frames = list(referenced.series_in_frame)
     frame = text(roi, "ReferencedFrameOfReferenceUID") or (
         frames[0] if len(frames) == 1 else text(file, "FrameOfReferenceUID")

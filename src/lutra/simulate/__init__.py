@@ -1,9 +1,9 @@
 """GLASSHOUSE: digital patients with known truth, written as DICOM.
 
-In this version one small patient of ellipsoids, enough to run every stage; `anatomy` says where, `patient` how much and when,
-`scanner` how it is seen, `write` puts it on disk with the truth beside it.
+`body`, `lesions` and the kinetics say what a patient is, `clinic` how he is treated, `visits` when he is scanned; `scene` puts him in front of a
+scanner, `images` makes the image, `write` the files and `truth` what a perfect analysis would find in them.
 """
 
-from lutra.simulate.write import WrittenPatient, write_patient
+from lutra.simulate.trial import TrialSettings, WrittenTrial, simulate_patient, simulate_trial
 
-__all__ = ["WrittenPatient", "write_patient"]
+__all__ = ["TrialSettings", "WrittenTrial", "simulate_patient", "simulate_trial"]

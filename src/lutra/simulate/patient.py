@@ -1,120 +1,278 @@
-"""What is true of the digital patient: lesions, uptake, kinetics, growth."""
+"""A digital patient: anatomy, lesions, kinetics and treatment put together, from a seed.
+
+The parts need each other in turn: a cycle irradiates lesions of the size they have on its day, which the cycles before have
+made, and its day depends on the blood, which those cycles have changed. So the treatment is followed cycle by cycle, with the
+days it had in the pass before, until no day moves any more.
+"""
 
 from __future__ import annotations
 
-from math import exp, log
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
+from lutra.core.errors import UsageError
+from lutra.core.frozen import FrozenMap
 from lutra.core.units import HOUR_S
-from lutra.simulate.anatomy import Ellipsoid
+from lutra.simulate.body import Body, sample_body
+from lutra.simulate.clinic import ClinicSettings, TreatmentCourse, treat
+from lutra.simulate.disease import DiseaseCourse, disease_course
+from lutra.simulate.fdg import sample_tissues, sstr_tissues
+from lutra.simulate.labs import CycleDose, LabTraits, Person, sample_traits
+from lutra.simulate.lesion_population import LesionSettings
+from lutra.simulate.lesions import DigitalLesion, sample_lesions, sample_new_lesions
+from lutra.simulate.pbpk_population import (
+    KineticPatient,
+    KineticSettings,
+    LesionKineticInput,
+    sample_kinetics,
+)
+from lutra.simulate.pbpk_visit import sample_peptide_ug
+from lutra.simulate.response import TruthScenario
+from lutra.simulate.truth_dose import marrow_dose_gy, self_dose_gy
+from lutra.simulate.uptake import UptakeCurves, curves
 
-UPTAKE_HALF_TIME_H = 1.2
-"""Time in which tissue takes up half of what it will hold."""
-LESION_HU, LESION_DENSITY_G_PER_ML = 45.0, 1.04
-"""CT number of every lesion and the density that belongs to it: soft tissue, a little denser than the 1.03 g/mL of ICRU 44."""
+FIRST_DAY, LAST_DAY = -40, 520
+"""Days that are followed, around the first treatment: baseline scans to the last possible follow-up. [d]"""
+USUAL_GAP_D = 84
+PASSES = 6
+KIDNEY_ALPHA_BETA_GY, KIDNEY_REPAIR_H = 2.6, 2.8
+"""For the BED of the kidneys, as the dosimetry of PRRT uses them."""
+BLOOD_ML_PER_KG = 70.0
+GY_G_PER_BQ_S = 2.37e-11
+"""Electrons of 177Lu: 147.9 keV per decay (ICRP-107)."""
+LYMPHOCYTES_IN_SPLEEN = 0.12
+"""Share of the time that a circulating lymphocyte spends in the spleen; tuned to 0.6 Gy per cycle."""
+SHARE_WITH_HYPERTENSION, SHARE_WITH_DIABETES, SHARE_AFTER_CHEMOTHERAPY = 0.35, 0.15, 0.2
+"""Of patients of this age with this disease; usual values."""
+ATTEMPTS = 20
+SSTR_BQ, FDG_BQ = 150e6, 250e6
+"""What is injected for a PET. [Bq]"""
 
 
 @frozen
-class Tissue:
-    """Uptake of one tissue.
+class PatientSettings:
+    """Population and treatment that patients are drawn from."""
 
-    Parameters
-    ----------
-    lu177_bq_per_ml
-        Back-extrapolated concentration at the first administration of 7.4 GBq. [Bq/mL]
-    half_life_h
-        Effective half-life of 177Lu. [h]
-    fdg_suv, sstr_suv
-        SUV in the two PETs. [g/mL]
-    adc_mm2_per_s
-        Apparent diffusion coefficient. [mm2/s]
-    """
-
-    lu177_bq_per_ml: float
-    half_life_h: float
-    fdg_suv: float
-    sstr_suv: float
-    adc_mm2_per_s: float
-
-    def concentration_bq_per_ml(self, since_s: float) -> float:
-        """Concentration at a time after administration, physical decay included. [Bq/mL]"""
-        out, up = (log(2) / (h * HOUR_S) for h in (self.half_life_h, UPTAKE_HALF_TIME_H))
-        return self.lu177_bq_per_ml * (exp(-out * since_s) - exp(-up * since_s))
-
-    def integral_bq_s_per_ml(self) -> float:
-        """Time integral of the concentration, to infinity. [Bq.s/mL]"""
-        return self.lu177_bq_per_ml * (self.half_life_h - UPTAKE_HALF_TIME_H) * HOUR_S / log(2)
-
-
-@frozen(eq=False)
-class DigitalLesion:
-    """A lesion: where, what it takes up, and how it changes.
-
-    Parameters
-    ----------
-    growth
-        Factor of every diameter from baseline to follow-up. [1]
-    per_cycle
-        Factor of the uptake from one cycle to the next. [1]
-    """
-
-    shape: Ellipsoid
-    tissue: Tissue
-    growth: float
-    per_cycle: float
+    lesions: LesionSettings = field(factory=LesionSettings)
+    kinetics: KineticSettings = field(factory=KineticSettings)
+    clinic: ClinicSettings = field(factory=ClinicSettings)
+    scenario: TruthScenario = TruthScenario.STRONG
+    form: Literal["ode", "fast"] = "ode"
 
 
 @frozen(eq=False)
 class DigitalPatient:
-    """A patient whose truth is known."""
+    """Everything that is true of one patient.
 
-    sex: str
-    weight_kg: float
-    height_m: float
-    tissues: dict[str, Tissue]
-    lesions: tuple[DigitalLesion, ...]
-
-
-def digital_patient(seed: int) -> DigitalPatient:
-    """Draw a patient with three lesions: one that shrinks, one that stays, one that grows.
-
-    Values vary around the population medians of somatostatin-receptor therapy by about 10 %.
+    Parameters
+    ----------
+    seed
+        All draws of the patient follow from it.
+    first_day
+        Midnight before the first treatment; days are counted from here.
+    therapy
+        Uptake after each administration that was given.
+    possible
+        Lesions that might have come.
     """
-    rng = np.random.default_rng(seed)
 
-    def around(value: float, spread: float = 0.1) -> float:
-        return float(value * np.exp(rng.normal(0, spread)))
+    subject_id: str
+    seed: int
+    settings: PatientSettings
+    first_day: datetime
+    body: Body
+    kinetics: KineticPatient
+    traits: LabTraits
+    treatment: TreatmentCourse
+    therapy: tuple[UptakeCurves, ...]
+    disease: DiseaseCourse
+    possible: tuple[DigitalLesion, ...]
 
-    tissues = {
-        "body": Tissue(around(12e3), around(45), 0.8, 0.6, 1.5e-3),
-        "spine": Tissue(around(14e3), around(45), 1.0, 1.0, 0.5e-3),
-        "liver": Tissue(around(110e3), around(67), 2.2, 6.0, 1.28e-3),
-        "spleen": Tissue(around(600e3), around(67), 1.9, 20.0, 0.85e-3),
-    }
-    kidney = Tissue(around(650e3), around(51), 2.5, 15.0, 1.94e-3)
-    lung = Tissue(4e3, 45.0, 0.5, 0.4, 0.0)  # no ADC: echo-planar images have no signal in air
-    tissues |= {"left kidney": kidney, "right kidney": kidney, "left lung": lung, "right lung": lung}
+    def uptake_volumes_ml(self, day: float) -> dict[str, float]:
+        """Volumes the kinetics ask for: 0 for every lesion that is not there. [mL]"""
+        return dict.fromkeys((lesion.lesion_id for lesion in self.possible), 0.0) | self.disease.uptake_volumes_ml(day)
 
-    def lesion(
-        name: str, centre: tuple[float, ...], axes: tuple[float, ...], tissue: Tissue, growth: float
-    ) -> DigitalLesion:
-        size = around(1.0, 0.03)
-        shape = Ellipsoid(name, centre, np.multiply(axes, size), LESION_HU)
-        return DigitalLesion(shape, tissue, growth, around(0.9, 0.03))
+    @cached_property
+    def baseline_pet(self) -> UptakeCurves:
+        """Uptake after the injection of 68Ga-octreotate before treatment."""
+        peptide_ug = sample_peptide_ug("Ga-68", self.seed, 1)
+        volumes = self.uptake_volumes_ml(FIRST_DAY)
+        return curves(self.kinetics, "Ga-68", 1, SSTR_BQ, peptide_ug, self.settings.form, volumes)
 
-    lesions = (
-        lesion(
-            "lesion 1 liver dome",
-            (-85, -18, 62),
-            (27, 23, 24),
-            Tissue(around(1.1e6), around(85), 4.8, 24, 1.0e-3),
-            0.62,
-        ),
-        lesion(
-            "lesion 2 liver hilum", (-38, 8, 22), (16, 15, 15), Tissue(around(1.6e6), around(92), 3.6, 30, 0.9e-3), 0.95
-        ),
-        lesion("lesion 3 node", (14, -2, -42), (15, 14, 14), Tissue(around(0.7e6), around(66), 7.0, 15, 1.1e-3), 1.3),
+    @cached_property
+    def fdg_suv(self) -> FrozenMap[str, float]:
+        """FDG uptake of normal tissues. [g/mL]"""
+        return sample_tissues("fdg", self.seed)
+
+    @cached_property
+    def sstr_suv(self) -> FrozenMap[str, float]:
+        """Octreotate uptake of normal tissues. [g/mL]"""
+        return sstr_tissues(self.baseline_pet, self.kinetics)
+
+    @cached_property
+    def adc_mm2_per_s(self) -> FrozenMap[str, float]:
+        """Diffusion coefficient of normal tissues. [mm2/s]"""
+        return sample_tissues("adc", self.seed)
+
+
+def stream(seed: int, purpose: str) -> np.random.Generator:
+    """Random numbers of one purpose: a draw added elsewhere changes nothing here."""
+    return np.random.default_rng([seed, *purpose.encode()])
+
+
+def patient_seed(trial_seed: int, number: int) -> int:
+    """Seed of one patient of a trial: follows from both numbers and not from the order of the work."""
+    text = f"{trial_seed}/{number}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big")
+
+
+def digital_patient(
+    subject_id: str, seed: int, first_day: datetime, settings: PatientSettings | None = None
+) -> DigitalPatient:
+    """Draw a patient and follow the treatment to its end.
+
+    Parameters
+    ----------
+    first_day
+        Midnight before the first treatment, aware.
+    """
+    settings = settings or PatientSettings()
+    body, lesions = _with_lesions(seed, settings)
+    possible = sample_new_lesions(body, seed, lesions, LAST_DAY, settings.lesions)
+    kinetics = _kinetics(body, (*lesions, *possible), seed, settings)
+    traits = sample_traits(_person(body, seed), seed)
+    course = _Course(seed, settings, kinetics, lesions, possible)
+    treatment = course.treated(traits, first_day)
+    return DigitalPatient(
+        subject_id,
+        seed,
+        settings,
+        first_day,
+        body,
+        kinetics,
+        traits,
+        treatment,
+        tuple(course.therapy),
+        course.disease(treatment.cycle_days),
+        possible,
     )
-    return DigitalPatient("F", 66.0, 1.68, tissues, lesions)
+
+
+def _with_lesions(seed: int, settings: PatientSettings) -> tuple[Body, tuple[DigitalLesion, ...]]:
+    """Draw body and lesions; a disease that does not fit into the body is drawn again, as nobody has it."""
+    body = sample_body(seed)
+    for attempt in range(ATTEMPTS):
+        try:
+            own = seed if attempt == 0 else patient_seed(seed, attempt)
+            return body, sample_lesions(body, own, settings.lesions)
+        except UsageError:
+            continue
+    raise UsageError(f"no disease fits into the body of seed {seed}", do="take another seed, or fewer lesions")
+
+
+def _kinetics(
+    body: Body, lesions: Sequence[DigitalLesion], seed: int, settings: PatientSettings
+) -> KineticPatient:
+    inputs = [
+        LesionKineticInput(le.lesion_id, le.volume_ml, le.grade, le.site, le.viable_fraction) for le in lesions
+    ]
+    masses = {name: body.masses_g[name] / 1000 for name in ("kidneys", "liver", "spleen")}
+    gfr = body.gfr_ml_per_min
+    return sample_kinetics(
+        gfr, body.weight_kg, body.bsa_m2, body.sex, inputs, seed, settings.kinetics, organ_mass_kg=masses
+    )
+
+
+def _person(body: Body, seed: int) -> Person:
+    at_risk, diabetic, treated = stream(seed, "history").random(3)
+    return Person(
+        body.sex,
+        body.age_y,
+        body.weight_kg,
+        body.gfr_ml_per_min,
+        hypertension=bool(at_risk < SHARE_WITH_HYPERTENSION),
+        diabetes=bool(diabetic < SHARE_WITH_DIABETES),
+        chemotherapy_before=bool(treated < SHARE_AFTER_CHEMOTHERAPY),
+    )
+
+
+class _Course:
+    """The cycles of one patient, one after the other."""
+
+    def __init__(
+        self,
+        seed: int,
+        settings: PatientSettings,
+        kinetics: KineticPatient,
+        lesions: tuple[DigitalLesion, ...],
+        possible: tuple[DigitalLesion, ...],
+    ) -> None:
+        self.therapy: list[UptakeCurves] = []
+        self._seed, self._settings, self._kinetics = seed, settings, kinetics
+        self._lesions, self._possible = lesions, possible
+        self._days: tuple[int, ...] = ()
+
+    def treated(self, traits: LabTraits, first_day: datetime) -> TreatmentCourse:
+        """Follow the treatment until the days of its cycles are those that the doses were computed for."""
+        clinic = self._settings.clinic
+        self._days = tuple(USUAL_GAP_D * n for n in range(clinic.cycles))
+        for _ in range(PASSES):
+            self.therapy.clear()
+            found = treat(traits, self._dose_of_cycle, first_day, self._seed, clinic)
+            given = found.cycle_days
+            if given == self._days[: len(given)]:
+                return found
+            later = range(1, clinic.cycles - len(given) + 1)
+            self._days = (*given, *(given[-1] + USUAL_GAP_D * n for n in later))
+        raise UsageError(f"the days of treatment do not settle for seed {self._seed}", do="take another seed")
+
+    def disease(self, cycle_days: Sequence[int]) -> DiseaseCourse:
+        """Lesions under the cycles given so far."""
+        ids = [lesion.lesion_id for lesion in (*self._lesions, *self._possible)]
+        given = list(zip(self.therapy, cycle_days, strict=False))
+        dose = {i: [self_dose_gy(c, i) if i in c.lesions else 0.0 for c, _ in given] for i in ids}
+        half_lives = {i: c.half_life_eff_s(i) / HOUR_S for c, _ in reversed(given) for i in c.lesions}
+        return disease_course(
+            self._lesions,
+            self._possible,
+            dose,
+            [day for _, day in given],
+            np.arange(FIRST_DAY, LAST_DAY + 1.0),
+            self._settings.scenario,
+            half_lives,
+        )
+
+    def _dose_of_cycle(self, cycle: int, activity_bq: float) -> CycleDose:
+        day = self._days[cycle - 1]
+        there = dict.fromkeys((lesion.lesion_id for lesion in self._possible), 0.0)
+        there |= self.disease(self._days).uptake_volumes_ml(day)
+        peptide_ug = sample_peptide_ug("Lu-177", self._seed, cycle)
+        uptake = curves(self._kinetics, "Lu-177", cycle, activity_bq, peptide_ug, self._settings.form, there)
+        self.therapy.append(uptake)
+        return cycle_dose(uptake, self._kinetics)
+
+
+def cycle_dose(uptake: UptakeCurves, patient: KineticPatient) -> CycleDose:
+    """What one administration does to marrow, kidneys and lymphocytes."""
+    kidney_gy = self_dose_gy(uptake, "kidneys")
+    half_life_h = uptake.half_life_eff_s("kidneys") / HOUR_S
+    repair = KIDNEY_REPAIR_H / (KIDNEY_REPAIR_H + half_life_h)
+    spleen_h = uptake.half_life_eff_s("spleen") / HOUR_S
+    blood_g = BLOOD_ML_PER_KG * patient.weight_kg
+    blood_gy = self_dose_gy(uptake, "spleen") * LYMPHOCYTES_IN_SPLEEN
+    blood_gy += uptake.time_integrated_bq_s("blood") * GY_G_PER_BQ_S / blood_g
+    return CycleDose(
+        marrow_dose_gy(uptake, patient),
+        uptake.half_life_eff_s("marrow") / HOUR_S,
+        kidney_gy * (1 + kidney_gy / KIDNEY_ALPHA_BETA_GY * repair),
+        blood_gy,
+        spleen_h,
+    )
+
+

@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 from pydicom.uid import RTStructureSetStorage
 
 from lutra.core.errors import UsageError
@@ -19,6 +21,7 @@ from lutra.export.dicom_image import PatientIdentity, patient_module
 from lutra.export.part10 import date_text, offset_text, save, time_text
 
 Generated = Literal["MANUAL", "SEMIAUTOMATIC", "AUTOMATIC"]
+CONTOUR_DATA = Tag(0x30060050)
 LONGEST_EXPLICIT = 5000
 """Numbers of at most 12 characters that fit into an element of 64 kB."""
 ON_SLICE = 0.1
@@ -78,7 +81,7 @@ def write_rtstruct(
     file.ROIContourSequence = [_polygons(n, region, drawn_on) for n, region in enumerate(contours, start=1)]
     file.RTROIObservationsSequence = [_observation(n) for n in range(1, len(contours) + 1)]
     file.ApprovalStatus = "UNAPPROVED"
-    long = any(len(p.ContourData) > LONGEST_EXPLICIT for r in file.ROIContourSequence for p in r.ContourSequence)
+    long = any(points.size > LONGEST_EXPLICIT for region in contours for points in region.contours_lps_mm)
     save(path, file, implicit=long)
     return path
 
@@ -116,11 +119,18 @@ def _polygons(number: int, region: ContourSet, drawn_on: SeriesHeader) -> Datase
             polygon.ContourImageSequence = [image]
         polygon.ContourGeometricType = "CLOSED_PLANAR"
         polygon.NumberOfContourPoints = len(points)
-        polygon.ContourData = [f"{x:.4f}" for x in points.ravel()]
+        polygon[CONTOUR_DATA] = _decimals(points)
         polygons.append(polygon)
     item = Dataset()
     item.ReferencedROINumber, item.ContourSequence = number, polygons
     return item
+
+
+def _decimals(points: npt.NDArray[np.float64]) -> RawDataElement:
+    """Coordinates as they stand in the file: checking each of some ten thousand numbers takes longer than everything else."""
+    text = "\\".join(f"{x:.4f}" for x in points.ravel().tolist())
+    text += " " * (len(text) % 2)
+    return RawDataElement(CONTOUR_DATA, "DS", len(text), text.encode("ascii"), 0, False, True)
 
 
 def _image_under(points: npt.NDArray[np.float64], drawn_on: SeriesHeader) -> Dataset | None:

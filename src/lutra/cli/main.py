@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from lutra import __version__
-from lutra.cli import archive, show
+from lutra.cli import archive, show, simulate
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import RunSummary, StudyFolder
@@ -24,6 +24,7 @@ app = typer.Typer(
 )
 study_app = typer.Typer(no_args_is_help=True, help="Create a study, add images to it, check it.")
 app.add_typer(study_app, name="study")
+app.add_typer(simulate.app, name="simulate")
 
 Dir = Annotated[Path, typer.Argument(help="Study folder.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
@@ -47,35 +48,40 @@ def _main(
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to make; must not exist.")] = Path("lutra-demo"),
-    seed: Annotated[int, typer.Option(help="Seed of the digital patient.")] = 1,
+    patients: Annotated[int, typer.Option(min=1, help="Number of digital patients.")] = 6,
+    seed: Annotated[int, typer.Option(help="Seed of the virtual trial.")] = 1,
+    workers: simulate.Workers = None,
     json: Json = False,
 ) -> None:
-    """Make a digital patient as DICOM, run the whole study on it and write the report."""
+    """Make a small virtual trial as DICOM, run the whole study on it, write the report and compare it with the truth."""
     from lutra.core.errors import UsageError
+    from lutra.core.finding import Severity
     from lutra.pipeline.report import write_study_report
     from lutra.pipeline.study import StudyFolder
-    from lutra.simulate import write_patient
+    from lutra.simulate import TrialSettings
 
     with show.reported():
         if out.exists():
             raise UsageError(f"{out} exists already", do="choose another folder with --out, or remove it")
-        with show.progress_bar() as bar:
-            task = bar.add_task("digital patient")
-            written = write_patient(
-                out / "simulated",
-                seed,
-                progress=lambda n, of, what: bar.update(task, completed=n, total=of, description=what),
-            )
+        written = simulate.make_trial(out / "simulated", patients, seed, TrialSettings(), workers)
         study = StudyFolder.create(out / "study", "demo")
-        _, intake = study.add([written.dicom])
-        summary = _run(study, ())
+        simulate.add_calibrations(written, study)
+        with show.progress_bar() as bar:
+            task = bar.add_task("reading headers")
+            _, intake = study.add([written.dicom], progress=lambda n, of: bar.update(task, completed=n, total=of))
+        summary = _run(study, (), workers)
         page = write_study_report(study)
+        found, table = simulate.compared(study, written.truth)
     findings = (*intake, *summary.findings)
     if json:
-        show.print_json({"study": str(study.root), "report": str(page), "truth": str(written.truth)})
+        places = {"study": study.root, "report": page, "truth": written.truth, "compared": table}
+        show.print_json({name: str(path) for name, path in places.items()})
     else:
-        show.print_findings(findings)
-        show.out.print(f"report: {page}")
+        doubts = [f for f in findings if f.severity is not Severity.INFO]
+        kinds = len({f.code for f in doubts})
+        show.out.print(f"{len(doubts)} Findings of {kinds} kinds; they stand on the pages, explained in docs/findings.md")
+        simulate.print_agreements(found.agreements, simulate.HEADLINE)
+        show.out.print(f"report: {page}\nagainst the truth, every quantity: {table}")
     raise typer.Exit(show.exit_code(findings))
 
 

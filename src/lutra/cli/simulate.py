@@ -1,0 +1,237 @@
+"""Commands that make digital patients, and compare a study of them with the truth."""
+
+from __future__ import annotations
+
+import shutil
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from lutra.cli import show
+
+if TYPE_CHECKING:
+    from lutra.pipeline.study import StudyFolder
+    from lutra.simulate import TrialSettings, WrittenTrial
+    from lutra.simulate.compare import Agreement, Comparison
+
+app = typer.Typer(
+    no_args_is_help=True, help="Digital patients with known truth, as DICOM; and a study of them against it."
+)
+
+Out = Annotated[Path, typer.Argument(help="Folder to make; must be empty or not exist.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Seed = Annotated[int, typer.Option(help="Everything random follows from it.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes that share the patients; default: one per processor.")
+]
+READER_MM = "Standard deviation of the border a reader draws on CT, against the true one. [mm]"
+HEADLINE = (
+    ("cycle", "absorbed-dose.local"),
+    ("cycle", "effective-half-life"),
+    ("therapy-spect", "activity"),
+    ("organ, therapy-spect", "activity"),
+    ("sstr-pet", "suv-mean"),
+    ("fdg-pet", "suv-mean"),
+    ("dwi", "adc-median"),
+    ("ct", "longest-diameter"),
+    ("ct", "volume"),
+)
+"""Image and quantity of the lines that the demo prints."""
+
+
+class SizeName(StrEnum):
+    """How finely is imaged."""
+
+    SMALL = "small"
+    CLINICAL = "clinical"
+
+
+class ModeName(StrEnum):
+    """How SPECT is simulated."""
+
+    FAST = "fast"
+    FULL = "full"
+
+
+class ScenarioName(StrEnum):
+    """What dose does to a lesion."""
+
+    NONE = "none"
+    WEAK = "weak"
+    STRONG = "strong"
+    G2_ONLY = "g2-only"
+
+
+Size = Annotated[SizeName, typer.Option(help="small: reduced grids; clinical: those of clinical scanners.")]
+Spect = Annotated[ModeName, typer.Option(help="fast: blur and noise; full: projections and reconstruction.")]
+Scenario = Annotated[ScenarioName, typer.Option(help="What dose does to a lesion.")]
+Complete = Annotated[bool, typer.Option("--complete", help="Nobody misses a scan.")]
+Fields = Annotated[
+    bool, typer.Option("--fields", help="Also keep label maps and displacement fields of every scan: large.")
+]
+Reader = Annotated[float, typer.Option(min=0.0, help=READER_MM)]
+
+
+@app.command("patient")
+def patient(
+    out: Out,
+    seed: Seed = 1,
+    size: Size = SizeName.SMALL,
+    spect: Spect = ModeName.FAST,
+    scenario: Scenario = ScenarioName.STRONG,
+    reader_error: Reader = 0.0,
+    complete: Complete = False,
+    fields: Fields = False,
+    json: Json = False,
+) -> None:
+    """Make one patient: all images of the study, and the truth beside them."""
+    from lutra.simulate import simulate_patient
+
+    with show.reported():
+        settings = _settings(size, spect, scenario, reader_error, complete=complete, fields=fields)
+        with show.progress_bar() as bar:
+            task = bar.add_task("digital patient", total=None)
+            written = simulate_patient(
+                out, seed, settings, lambda what, n, of: bar.update(task, description=what, completed=n, total=of)
+            )
+    _say(written, json)
+
+
+@app.command("trial")
+def trial(
+    out: Out,
+    patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 6,
+    seed: Seed = 1,
+    size: Size = SizeName.SMALL,
+    spect: Spect = ModeName.FAST,
+    scenario: Scenario = ScenarioName.STRONG,
+    reader_error: Reader = 0.0,
+    complete: Complete = False,
+    fields: Fields = False,
+    workers: Workers = None,
+    json: Json = False,
+) -> None:
+    """Make a virtual trial. The same seed gives the same bytes for any number of workers."""
+    with show.reported():
+        settings = _settings(size, spect, scenario, reader_error, complete=complete, fields=fields)
+        written = make_trial(out, patients, seed, settings, workers)
+    _say(written, json)
+
+
+@app.command("compare")
+def compare(
+    directory: Annotated[Path, typer.Argument(help="Study folder, after lutra run.", show_default=False)],
+    truth: Annotated[
+        Path | None, typer.Option(help="Folder of the truth; default: in the study, beside it or beside the images.")
+    ] = None,
+    minimum_ml: Annotated[float, typer.Option(min=0.0, help="Leave out lesions that are truly smaller. [mL]")] = 0.0,
+    json: Json = False,
+) -> None:
+    """Compare a study of digital patients with the truth: bias, spread, and what the 95 % intervals hold."""
+    from lutra.pipeline.study import StudyFolder
+
+    with show.reported():
+        found, table = compared(StudyFolder(directory), truth, minimum_ml)
+    if json:
+        from lutra.simulate.compare import as_json
+
+        show.print_json({**as_json(found, pairs=False), "table": str(table)})
+        return
+    print_agreements(found.agreements)
+    for words, rows in (("no truth is known of", found.without_truth), ("the study has no result for", found.not_found)):
+        if rows:
+            names = ", ".join(f"{image} {quantity} ({n})" for image, quantity, n in rows)
+            show.out.print(f"[dim]{words}: {escape(names)}[/dim]")
+    show.out.print(f"table: {table}")
+
+
+def compared(study: StudyFolder, truth: Path | None = None, minimum_ml: float = 0.0) -> tuple[Comparison, Path]:
+    """Compare a study and write what was found beside the tables of its report; a later report removes it."""
+    from lutra.simulate.compare import compare as compare_study
+    from lutra.simulate.compare import write_comparison
+
+    found = compare_study(study, truth, minimum_ml)
+    table, _ = write_comparison(found, study.root / "report" / "tables")
+    return found, table
+
+
+def make_trial(out: Path, patients: int, seed: int, settings: TrialSettings, workers: int | None) -> WrittenTrial:
+    """Simulate a trial with a progress bar."""
+    from lutra.pipeline.workers import available_cores
+    from lutra.simulate import simulate_trial
+
+    with show.progress_bar() as bar:
+        task = bar.add_task("digital patients", total=patients)
+        return simulate_trial(
+            out,
+            patients,
+            seed,
+            settings,
+            workers or available_cores(),
+            lambda what, n, of: bar.update(task, description=f"simulated {what}", completed=n, total=of),
+        )
+
+
+def add_calibrations(written: WrittenTrial, study: StudyFolder) -> None:
+    """Put the calibration files of a trial into a study of its images."""
+    from lutra.pipeline.calibrations import FOLDER
+
+    for file in sorted(written.calibration.glob("*.toml")):
+        shutil.copyfile(file, study.root / FOLDER / file.name)
+
+
+def print_agreements(rows: tuple[Agreement, ...], only: tuple[tuple[str, str], ...] = ()) -> None:
+    """Print the summary as a table: all rows, or those of some images and quantities in their order."""
+    chosen = [row for image, quantity in only for row in rows if (row.image, row.quantity) == (image, quantity)]
+    listing = show.table("image", "quantity", "n", "median error", "quartiles", "RMSE", "95 % intervals that hold it")
+    for row in chosen or rows:
+        factor, sign = (100.0, " %") if row.relative else (1.0, f" {row.unit}")
+        held = "not evaluated"
+        if row.coverage is not None:
+            held = f"{100 * row.coverage:.0f} % of {row.evaluated}"
+        elif row.lower_bound_coverage is not None:
+            held = f"{100 * row.lower_bound_coverage:.0f} % of {row.lower_bounds}, evaluated sources alone"
+        listing.add_row(
+            escape(row.image),
+            escape(row.quantity),
+            str(row.n),
+            f"{factor * row.bias:+.1f}{sign}",
+            f"{factor * row.lower_quartile:+.1f} to {factor * row.upper_quartile:+.1f}",
+            f"{row.rmse:.3g} {row.unit}".strip(),
+            held,
+        )
+    show.out.print(listing)
+
+
+def _settings(
+    size: SizeName, spect: ModeName, scenario: ScenarioName, reader_error: float, *, complete: bool, fields: bool
+) -> TrialSettings:
+    from lutra.simulate import TrialSettings
+    from lutra.simulate.drawn import Hand
+    from lutra.simulate.missing import MissingSettings
+    from lutra.simulate.patient import PatientSettings
+    from lutra.simulate.response import TruthScenario
+    from lutra.simulate.sizes import size_of_name
+
+    return TrialSettings(
+        size_of_name(size.value),
+        PatientSettings(scenario=TruthScenario(scenario.value)),
+        None if complete else MissingSettings(),
+        Hand(reader_error),
+        "full" if spect is ModeName.FULL else "fast",
+        fields,
+    )
+
+
+def _say(written: WrittenTrial, json: bool) -> None:
+    calibrations = sorted(str(path) for path in written.calibration.glob("*.toml"))
+    places: dict[str, Any] = {"dicom": str(written.dicom), "truth": str(written.truth), "tables": str(written.tables)}
+    if json:
+        show.print_json({**places, "files": written.files, "calibration": calibrations})
+        return
+    show.out.print(f"{written.files} DICOM files: {written.dicom}\ntruth: {written.truth}\ntables: {written.tables}")
+    if calibrations:
+        show.out.print(f"calibrations, to be copied into STUDY/calibration: {written.calibration}")

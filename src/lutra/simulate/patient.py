@@ -20,11 +20,12 @@ from lutra.core.errors import UsageError
 from lutra.core.frozen import FrozenMap
 from lutra.core.units import HOUR_S
 from lutra.simulate.body import Body, sample_body
+from lutra.simulate.clinic_doses import bed_gy, pooled_lymphocyte_gy
 from lutra.simulate.clinic import ClinicSettings, TreatmentCourse, treat
 from lutra.simulate.disease import DiseaseCourse, disease_course
 from lutra.simulate.fdg import sample_tissues, sstr_tissues
 from lutra.simulate.labs import CycleDose, LabTraits, Person, sample_traits
-from lutra.simulate.lesion_population import LesionSettings
+from lutra.simulate.lesion_population import LesionSettings, sample_disease
 from lutra.simulate.lesions import DigitalLesion, sample_lesions, sample_new_lesions
 from lutra.simulate.pbpk_population import (
     KineticPatient,
@@ -41,13 +42,9 @@ FIRST_DAY, LAST_DAY = -40, 520
 """Days that are followed, around the first treatment: baseline scans to the last possible follow-up. [d]"""
 USUAL_GAP_D = 84
 PASSES = 6
-KIDNEY_ALPHA_BETA_GY, KIDNEY_REPAIR_H = 2.6, 2.8
-"""For the BED of the kidneys, as the dosimetry of PRRT uses them."""
 BLOOD_ML_PER_KG = 70.0
 GY_G_PER_BQ_S = 2.37e-11
 """Electrons of 177Lu: 147.9 keV per decay (ICRP-107)."""
-LYMPHOCYTES_IN_SPLEEN = 0.12
-"""Share of the time that a circulating lymphocyte spends in the spleen; tuned to 0.6 Gy per cycle."""
 SHARE_WITH_HYPERTENSION, SHARE_WITH_DIABETES, SHARE_AFTER_CHEMOTHERAPY = 0.35, 0.15, 0.2
 """Of patients of this age with this disease; usual values."""
 ATTEMPTS = 20
@@ -80,6 +77,8 @@ class DigitalPatient:
         Uptake after each administration that was given.
     possible
         Lesions that might have come.
+    primary
+        Where the tumour comes from.
     """
 
     subject_id: str
@@ -93,6 +92,7 @@ class DigitalPatient:
     therapy: tuple[UptakeCurves, ...]
     disease: DiseaseCourse
     possible: tuple[DigitalLesion, ...]
+    primary: str
 
     def uptake_volumes_ml(self, day: float) -> dict[str, float]:
         """Volumes the kinetics ask for: 0 for every lesion that is not there. [mL]"""
@@ -143,8 +143,8 @@ def digital_patient(
         Midnight before the first treatment, aware.
     """
     settings = settings or PatientSettings()
-    body, lesions = _with_lesions(seed, settings)
-    possible = sample_new_lesions(body, seed, lesions, LAST_DAY, settings.lesions)
+    body, lesion_seed, lesions = _with_lesions(seed, settings)
+    possible = sample_new_lesions(body, lesion_seed, lesions, LAST_DAY, settings.lesions)
     kinetics = _kinetics(body, (*lesions, *possible), seed, settings)
     traits = sample_traits(_person(body, seed), seed)
     course = _Course(seed, settings, kinetics, lesions, possible)
@@ -161,16 +161,17 @@ def digital_patient(
         tuple(course.therapy),
         course.disease(treatment.cycle_days),
         possible,
+        sample_disease(lesion_seed, settings.lesions).primary,
     )
 
 
-def _with_lesions(seed: int, settings: PatientSettings) -> tuple[Body, tuple[DigitalLesion, ...]]:
+def _with_lesions(seed: int, settings: PatientSettings) -> tuple[Body, int, tuple[DigitalLesion, ...]]:
     """Draw body and lesions; a disease that does not fit into the body is drawn again, as nobody has it."""
     body = sample_body(seed)
     for attempt in range(ATTEMPTS):
         try:
             own = seed if attempt == 0 else patient_seed(seed, attempt)
-            return body, sample_lesions(body, own, settings.lesions)
+            return body, own, sample_lesions(body, own, settings.lesions)
         except UsageError:
             continue
     raise UsageError(f"no disease fits into the body of seed {seed}", do="take another seed, or fewer lesions")
@@ -260,19 +261,12 @@ class _Course:
 
 def cycle_dose(uptake: UptakeCurves, patient: KineticPatient) -> CycleDose:
     """What one administration does to marrow, kidneys and lymphocytes."""
-    kidney_gy = self_dose_gy(uptake, "kidneys")
-    half_life_h = uptake.half_life_eff_s("kidneys") / HOUR_S
-    repair = KIDNEY_REPAIR_H / (KIDNEY_REPAIR_H + half_life_h)
-    spleen_h = uptake.half_life_eff_s("spleen") / HOUR_S
-    blood_g = BLOOD_ML_PER_KG * patient.weight_kg
-    blood_gy = self_dose_gy(uptake, "spleen") * LYMPHOCYTES_IN_SPLEEN
-    blood_gy += uptake.time_integrated_bq_s("blood") * GY_G_PER_BQ_S / blood_g
+    kidneys_h, spleen_h, marrow_h = (uptake.half_life_eff_s(x) / HOUR_S for x in ("kidneys", "spleen", "marrow"))
+    blood_gy = uptake.time_integrated_bq_s("blood") * GY_G_PER_BQ_S / (BLOOD_ML_PER_KG * patient.weight_kg)
     return CycleDose(
         marrow_dose_gy(uptake, patient),
-        uptake.half_life_eff_s("marrow") / HOUR_S,
-        kidney_gy * (1 + kidney_gy / KIDNEY_ALPHA_BETA_GY * repair),
-        blood_gy,
+        marrow_h,
+        bed_gy(self_dose_gy(uptake, "kidneys"), kidneys_h),
+        pooled_lymphocyte_gy(blood_gy, self_dose_gy(uptake, "spleen")),
         spleen_h,
     )
-
-

@@ -20,6 +20,8 @@ from lutra import __version__
 from lutra.core.errors import UsageError
 from lutra.simulate import truth
 from lutra.simulate.calibration_file import write_calibration
+from lutra.simulate.clinic_record import clinic_record, lab_rows, patient_row, visit_names
+from lutra.simulate.clinic_tables import ClinicRecord, write_tables
 from lutra.simulate.drawn import Hand, drawn_lesions, drawn_organs, lesion_regions
 from lutra.simulate.images import (
     Mode,
@@ -93,6 +95,14 @@ class TrialSettings:
     fields: bool = False
 
 
+@frozen(eq=False)
+class Simulated:
+    """What is known of a patient beside the images: the rows of the truth, and the record of the clinic."""
+
+    tables: Tables
+    record: ClinicRecord
+
+
 @frozen
 class WrittenTrial:
     """Where a trial is: images, files to calibrate them, tables, truth; and how many files."""
@@ -124,9 +134,9 @@ def simulate_trial(
     settings, say = settings or TrialSettings(), progress or (lambda *_: None)
     _make(out)
     jobs = [(out, number, patient_seed(seed, number), settings) for number in range(1, patients + 1)]
-    found: dict[int, Tables] = {}
-    for number, tables in _each(jobs, workers):
-        found[number] = tables
+    found: dict[int, Simulated] = {}
+    for number, simulated in _each(jobs, workers):
+        found[number] = simulated
         say(subject_of(number), len(found), patients)
     return _finish(out, [found[number] for number in sorted(found)], {"patients": patients, "seed": seed}, settings)
 
@@ -137,14 +147,14 @@ def simulate_patient(
     """Simulate one patient, SIM-001, from a seed of his own."""
     settings = settings or TrialSettings()
     _make(out)
-    tables = one_patient(out, 1, seed, settings, progress)
-    return _finish(out, [tables], {"patients": 1, "patient_seed": seed}, settings)
+    simulated = one_patient(out, 1, seed, settings, progress)
+    return _finish(out, [simulated], {"patients": 1, "patient_seed": seed}, settings)
 
 
 def one_patient(
     out: Path, number: int, seed: int, settings: TrialSettings, progress: Progress | None = None
-) -> Tables:
-    """Simulate a patient and write the images; return the rows of all tables of the truth."""
+) -> Simulated:
+    """Simulate a patient and write the images."""
     first_day = FIRST_MONDAY + timedelta(weeks=WEEKS_BETWEEN_PATIENTS * (number - 1))
     patient = digital_patient(subject_of(number), seed, first_day, settings.patient)
     return _Session(out, patient, number, settings).run(progress or (lambda *_: None))
@@ -168,12 +178,12 @@ class _Session:
         self._tables: Tables = {name: [] for name in truth.SCHEMAS}
         self.files = 0
 
-    def run(self, progress: Progress) -> Tables:
+    def run(self, progress: Progress) -> Simulated:
         """Make every scan that takes place."""
         patient, tables = self._patient, self._tables
         planned = planned_scans(patient)
-        lost = {scan.name: reason for scan in planned if (reason := self._missing(scan))}
-        scans = [scan for scan in planned if scan.name not in lost]
+        lost = {scan: reason for scan in planned if (reason := self._missing(scan))}
+        scans = [scan for scan in planned if scan not in lost]
         session: Scene | None = None
         for n, scan in enumerate(scans):
             session = self._scan(scan, session)
@@ -182,17 +192,22 @@ class _Session:
         tables["organs"] += truth.organ_dose_rows(patient)
         tables["lesions"] += truth.lesion_rows(patient, scans)
         tables["responses"] += truth.response_rows(tables["scans"])
+        record = clinic_record(patient, lost, self._settings.missing)
+        tables["labs"] += lab_rows(patient, record.samples)
+        tables["patients"].append(patient_row(patient))
         if self._writer.way is SpectWay.COUNTS:
             measured_on = (patient.first_day - CALIBRATED_BEFORE).date()
             path = self._out / "calibration" / f"{measured_on}-{patient.subject_id}.toml"
             spacing = self._settings.size.low_dose_ct_mm[0] * self._settings.size.ct_voxels_per_spect
             write_calibration(path, self._site, self._writer.camera, spacing, measured_on, patient.seed)
-        return tables
+        return Simulated(tables, record)
 
     def _missing(self, scan: Scan) -> Missing | None:
         if self._settings.missing is None or scan.name in NEVER_MISSING:
             return None
-        return missing(MISSING_KINDS[scan.kind], scan.session, self._patient.seed, self._settings.missing)
+        names = visit_names(self._patient)
+        item = f"visit {names.index(scan.name)}" if scan.name in names else scan.session
+        return missing(MISSING_KINDS[scan.kind], item, self._patient.seed, self._settings.missing)
 
     def _scan(self, scan: Scan, before: Scene | None) -> Scene:
         """Make one image and what is drawn on it; the CT of a SPECT is painted for both."""
@@ -230,7 +245,7 @@ class _Session:
         return patient_seed(self._patient.seed, int.from_bytes(scan.name.encode(), "big"))
 
 
-def _each(jobs: list[tuple[Path, int, int, TrialSettings]], workers: int) -> Iterator[tuple[int, Tables]]:
+def _each(jobs: list[tuple[Path, int, int, TrialSettings]], workers: int) -> Iterator[tuple[int, Simulated]]:
     if workers == 1 or len(jobs) == 1:
         for job in jobs:
             yield job[1], one_patient(*job)
@@ -249,10 +264,11 @@ def _make(out: Path) -> None:
 
 
 def _finish(
-    out: Path, of_patients: list[Tables], what: dict[str, int], settings: TrialSettings
+    out: Path, patients: list[Simulated], what: dict[str, int], settings: TrialSettings
 ) -> WrittenTrial:
     for name in truth.SCHEMAS:
-        truth.write_table(out / "truth", name, [row for tables in of_patients for row in tables[name]])
+        truth.write_table(out / "truth", name, [row for patient in patients for row in patient.tables[name]])
+    write_tables(out / "tables", [patient.record for patient in patients])
     record = {
         **what,
         "size": settings.size.name,

@@ -67,6 +67,19 @@ SCHEMAS = {
             ),
         ]
     ),
+    "labs": pa.schema([("subject", TEXT), ("day", INT), *QUANTITY, ("grade", INT)]),
+    "patients": pa.schema(
+        [
+            *((name, TEXT) for name in ("subject", "sex", "primary")),
+            *((name, FLOAT) for name in ("age_y", "height_m", "weight_kg", "gfr_ml_per_min")),
+            ("grade", INT),
+            ("cycles", INT),
+            ("stop_cause", TEXT),
+            ("progression_day", FLOAT),
+            *((name, TEXT) for name in ("progression_cause", "best_response")),
+            *((name, FLOAT) for name in ("sum_change", "death_day", "marrow_gy", "kidney_bed_gy")),
+        ]
+    ),
     "responses": pa.schema(
         [
             *((name, TEXT) for name in ("subject", "lesion", "scan")),

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import DataElement
 from pydicom.tag import Tag
 from pydicom.uid import RTStructureSetStorage
 
@@ -126,11 +126,10 @@ def _polygons(number: int, region: ContourSet, drawn_on: SeriesHeader) -> Datase
     return item
 
 
-def _decimals(points: npt.NDArray[np.float64]) -> RawDataElement:
+def _decimals(points: npt.NDArray[np.float64]) -> DataElement:
     """Coordinates as they stand in the file: checking each of some ten thousand numbers takes longer than everything else."""
-    text = "\\".join(f"{x:.4f}" for x in points.ravel().tolist())
-    text += " " * (len(text) % 2)
-    return RawDataElement(CONTOUR_DATA, "DS", len(text), text.encode("ascii"), 0, False, True)
+    text = "\\".join([f"{x:.4f}" for x in points.ravel().tolist()])
+    return DataElement(CONTOUR_DATA, "DS", text, already_converted=True)
 
 
 def _image_under(points: npt.NDArray[np.float64], drawn_on: SeriesHeader) -> Dataset | None:

@@ -15,7 +15,7 @@ from lutra.core.errors import UsageError
 from lutra.core.study import DecayCorrection, Radiopharmaceutical, SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.export.part10 import date_text, datetime_text, offset_text, on_clock_of, save, time_text
+from lutra.export.part10 import SeriesSaver, date_text, datetime_text, offset_text, on_clock_of, time_text
 from lutra.export.pet_private import CNTS, private_elements, stored_scale, told_without_date
 
 STORAGE = {"CT": CTImageStorage, "MR": MRImageStorage, "PT": PositronEmissionTomographyImageStorage}
@@ -82,21 +82,27 @@ def write_image_series(
         If the header lacks what the modality needs, does not belong to the volume, or a voxel is not a finite number.
     """
     acquired_at = _require_complete(header, volume)
-    paths = []
+    saver, paths = SeriesSaver(), []
+    slice_, same_time = Dataset(), None
     for k, uid in enumerate(header.instances):
-        slice_ = common_modules(header, patient, study_started_at, _slice_time(header, acquired_at, k))
+        slice_at = _slice_time(header, acquired_at, k)
+        if slice_at != same_time:
+            slice_ = common_modules(header, patient, study_started_at, slice_at)
+            plane_geometry(slice_, volume, k)
+            _modality_module(slice_, header, volume, slice_at)
+            same_time = slice_at
         slice_.SOPInstanceUID = uid
         slice_.InstanceNumber = k + 1
-        plane_geometry(slice_, volume, k)
+        plane_position(slice_, volume, k)
         match header.modality:
             case "CT":
-                _ct(slice_, volume, k)
+                store_pixels(slice_, volume.values[:, :, k].astype(float) - CT_INTERCEPT_HU, signed=False)
             case "PT":
-                _pt(slice_, header, volume, k)
+                _pt_slice(slice_, header, volume, k)
             case _:
-                _adc(slice_, volume, k)
+                store_pixels(slice_, volume.values[:, :, k].astype(float) / ADC_SLOPE_MM2_PER_S, signed=False)
         path = folder / f"{k + 1:04d}.dcm"
-        save(path, slice_)
+        saver.save(path, slice_)
         paths.append(path)
     return tuple(paths)
 
@@ -181,7 +187,7 @@ def plane_geometry(dataset: Dataset, volume: Volume, k: int) -> None:
     affine, spacing = volume.grid.affine_lps_mm, volume.grid.spacing_mm
     directions = affine[:3, :2] / np.array(spacing[:2])
     dataset.ImageOrientationPatient = [decimal_text(x) for x in directions.T.ravel()]
-    dataset.ImagePositionPatient = [decimal_text(x) for x in volume.grid.to_lps_mm((0, 0, k))]
+    plane_position(dataset, volume, k)
     dataset.PixelSpacing = [decimal_text(spacing[1]), decimal_text(spacing[0])]  # between rows first
     dataset.SliceThickness = decimal_text(spacing[2])
     dataset.Columns, dataset.Rows = volume.grid.shape[0], volume.grid.shape[1]
@@ -189,6 +195,11 @@ def plane_geometry(dataset: Dataset, volume: Volume, k: int) -> None:
     dataset.PhotometricInterpretation = "MONOCHROME2"
     dataset.BitsAllocated = dataset.BitsStored = 16
     dataset.HighBit = 15
+
+
+def plane_position(dataset: Dataset, volume: Volume, k: int) -> None:
+    """Write where slice `k` is."""
+    dataset.ImagePositionPatient = [decimal_text(x) for x in volume.grid.to_lps_mm((0, 0, k))]
 
 
 def store_pixels(dataset: Dataset, values: np.ndarray[Any, Any], *, signed: bool) -> None:
@@ -199,46 +210,45 @@ def store_pixels(dataset: Dataset, values: np.ndarray[Any, Any], *, signed: bool
     dataset.PixelData = np.ascontiguousarray(stored.T).tobytes()  # rows are written one after another
 
 
-def _ct(dataset: Dataset, volume: Volume, k: int) -> None:
+def _modality_module(dataset: Dataset, header: SeriesHeader, volume: Volume, acquired_at: datetime) -> None:
+    """Write what the slices of one modality have in common, if they were acquired at the same time."""
+    match header.modality:
+        case "CT":
+            _ct(dataset, volume)
+        case "PT":
+            _pt(dataset, header, volume, acquired_at)
+        case _:
+            _adc(dataset, volume)
+
+
+def _ct(dataset: Dataset, volume: Volume) -> None:
     _require(volume, Unit.HU)
     dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = "1", str(CT_INTERCEPT_HU), "HU"
     dataset.PatientPosition = "HFS"
     dataset.KVP = "120"
     dataset.AcquisitionNumber = 1
-    store_pixels(dataset, volume.values[:, :, k].astype(float) - CT_INTERCEPT_HU, signed=False)
 
 
-def _adc(dataset: Dataset, volume: Volume, k: int) -> None:
+def _adc(dataset: Dataset, volume: Volume) -> None:
     _require(volume, Unit.MM2_PER_S)
     dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = f"{ADC_SLOPE_MM2_PER_S:g}", "0", "mm2/s"
     dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = "EP", "NONE", ""
     dataset.MRAcquisitionType = "2D"
     dataset.PatientPosition = "HFS"
     dataset.EchoTime, dataset.EchoTrainLength, dataset.RepetitionTime = "", "", ""
-    store_pixels(dataset, volume.values[:, :, k].astype(float) / ADC_SLOPE_MM2_PER_S, signed=False)
 
 
-def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
+def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, acquired_at: datetime) -> None:
     _require(volume, Unit.BQ_PER_ML)
-    values = volume.values[:, :, k].astype(float) / stored_scale(header)
-    # The stored text is what a reader multiplies with, so the pixels are divided by exactly that.
-    slope = float(decimal_text(max(float(np.abs(values).max()), 1.0) / np.iinfo(np.int16).max))
-    dataset.RescaleSlope, dataset.RescaleIntercept = decimal_text(slope), "0"
+    assert header.decay_correction is not None and header.radiopharmaceutical is not None  # noqa: S101, PT018  (required)
     dataset.Units = header.stored_unit if header.stored_unit == CNTS else "BQML"
-    assert header.decay_correction and header.radiopharmaceutical and header.acquired_at  # noqa: S101, PT018  (required)
-    reference_s, duration_s, factor = _frame(header, k)
     dataset.DecayCorrection = header.decay_correction.value
     dataset.CorrectedImage = list(header.corrected_image)
     dataset.SeriesType = ["STATIC", "IMAGE"]
     dataset.CountsSource = "EMISSION"
     dataset.CollimatorType = "NONE"
     dataset.NumberOfSlices = volume.grid.shape[2]
-    dataset.ImageIndex = k + 1
-    dataset.FrameReferenceTime = decimal_text(reference_s * 1000)
-    dataset.ActualFrameDuration = round(duration_s * 1000)
-    if factor is not None:
-        dataset.DecayFactor = decimal_text(factor)
-    agent = _radiopharmaceutical(header.radiopharmaceutical, _slice_time(header, header.acquired_at, k))
+    agent = _radiopharmaceutical(header.radiopharmaceutical, acquired_at)
     if told_without_date(header):
         del agent.RadiopharmaceuticalStartDateTime
     dataset.RadiopharmaceuticalInformationSequence = [agent]
@@ -247,6 +257,19 @@ def _pt(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
     lying.PatientOrientationModifierCodeSequence = [code_item(*SUPINE)]
     dataset.PatientOrientationCodeSequence = [lying]
     dataset.PatientGantryRelationshipCodeSequence = [code_item(*HEAD_FIRST)]
+
+
+def _pt_slice(dataset: Dataset, header: SeriesHeader, volume: Volume, k: int) -> None:
+    values = volume.values[:, :, k].astype(float) / stored_scale(header)
+    # The stored text is what a reader multiplies with, so the pixels are divided by exactly that.
+    slope = float(decimal_text(max(float(np.abs(values).max()), 1.0) / np.iinfo(np.int16).max))
+    dataset.RescaleSlope, dataset.RescaleIntercept = decimal_text(slope), "0"
+    reference_s, duration_s, factor = _frame(header, k)
+    dataset.ImageIndex = k + 1
+    dataset.FrameReferenceTime = decimal_text(reference_s * 1000)
+    dataset.ActualFrameDuration = round(duration_s * 1000)
+    if factor is not None:
+        dataset.DecayFactor = decimal_text(factor)
     store_pixels(dataset, values / slope, signed=True)
 
 

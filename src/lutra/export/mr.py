@@ -14,8 +14,15 @@ from lutra.core.errors import UsageError
 from lutra.core.study import SeriesHeader, VolumeKey
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.export.dicom_image import PatientIdentity, common_modules, decimal_text, plane_geometry, store_pixels
-from lutra.export.part10 import datetime_text, save
+from lutra.export.dicom_image import (
+    PatientIdentity,
+    common_modules,
+    decimal_text,
+    plane_geometry,
+    plane_position,
+    store_pixels,
+)
+from lutra.export.part10 import SeriesSaver, datetime_text, save
 from lutra.export.uids import stable_uid
 
 FULL_SCALE = 65535
@@ -52,23 +59,26 @@ def write_diffusion_series(
     """
     acquired_at, slope = _require_complete(header, volumes, len(volumes) * volumes[0].grid.shape[2]), _slope(volumes)
     slices = volumes[0].grid.shape[2]
-    paths = []
+    saver, paths = SeriesSaver(), []
+    one = common_modules(header, patient, study_started_at, acquired_at)
+    plane_geometry(one, volumes[0], 0)
+    one.ScanningSequence, one.SequenceVariant, one.ScanOptions, one.MRAcquisitionType = "EP", "NONE", "", "2D"
+    one.EchoTime, one.EchoTrainLength, one.RepetitionTime, one.PatientPosition = "", "", "", "HFS"
+    if slope != 1:
+        one.RescaleSlope, one.RescaleIntercept, one.RescaleType = decimal_text(slope), "0", "US"
     for n, uid in enumerate(header.instances):
         v, k = divmod(n, slices)
-        one = common_modules(header, patient, study_started_at, acquired_at)
         one.SOPInstanceUID, one.InstanceNumber, one.AcquisitionNumber = uid, n + 1, v + 1
-        plane_geometry(one, volumes[v], k)
-        one.ScanningSequence, one.SequenceVariant, one.ScanOptions, one.MRAcquisitionType = "EP", "NONE", "", "2D"
-        one.EchoTime, one.EchoTrainLength, one.RepetitionTime, one.PatientPosition = "", "", "", "HFS"
+        plane_position(one, volumes[v], k)
         b, gradient = _weighting(header.volumes[v])
         one.DiffusionBValue = b
         if gradient is not None:
             one.DiffusionGradientOrientation = list(gradient)
-        if slope != 1:
-            one.RescaleSlope, one.RescaleIntercept, one.RescaleType = decimal_text(slope), "0", "US"
+        elif "DiffusionGradientOrientation" in one:
+            del one.DiffusionGradientOrientation
         store_pixels(one, volumes[v].values[:, :, k].astype(float) / slope, signed=False)
         path = folder / f"{n + 1:05d}.dcm"
-        save(path, one)
+        saver.save(path, one)
         paths.append(path)
     return tuple(paths)
 

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
-from pydicom import Dataset
+from pydicom import DataElement, Dataset
 from pydicom.dataset import FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import correct_ambiguous_vr, write_data_element, write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lutra.export.uids import IMPLEMENTATION
+
+PREAMBLE = bytes(128) + b"DICM"
+ENCODING = "utf8"
+"""Of texts, where Specific Character Set (0008,0005) is ISO_IR 192."""
 
 
 def date_text(moment: datetime) -> str:
@@ -45,14 +52,51 @@ def save(path: Path, dataset: Dataset, *, implicit: bool = False) -> None:
     implicit
         Without value representations: the only way to write a text element of more than 64 kB, such as a long contour.
     """
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-    meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-    meta.ImplementationClassUID = UID(IMPLEMENTATION)
-    meta.ImplementationVersionName = "LUTRA"
-    dataset.file_meta = meta
+    dataset.file_meta = _meta(dataset, ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian)
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     dataset.save_as(partial, enforce_file_format=True)
     partial.rename(path)
+
+
+class SeriesSaver:
+    """Saves the instances of one series, which share most of their elements: those that have not changed are not encoded again.
+
+    An element has changed if its value is another object; values must not be changed in themselves.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[Any, bytes]] = {}
+
+    def save(self, path: Path, dataset: Dataset) -> None:
+        """Write an instance; see :func:`save`."""
+        correct_ambiguous_vr(dataset, is_little_endian=True)
+        head = DicomBytesIO()
+        head.is_little_endian, head.is_implicit_VR = True, False
+        head.write(PREAMBLE)
+        write_file_meta_info(head, _meta(dataset, ExplicitVRLittleEndian))
+        body = b"".join([self._encoded(element) for element in dataset])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_suffix(".part")
+        partial.write_bytes(head.getvalue() + body)
+        partial.rename(path)
+
+    def _encoded(self, element: DataElement) -> bytes:
+        known = self._known.get(element.tag)
+        if known is None or known[0] is not element.value:
+            buffer = DicomBytesIO()
+            buffer.is_little_endian, buffer.is_implicit_VR = True, False
+            write_data_element(buffer, element, [ENCODING])
+            known = self._known[element.tag] = element.value, buffer.getvalue()
+        return known[1]
+
+
+def _meta(dataset: Dataset, syntax: UID) -> FileMetaDataset:
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = dataset.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
+    meta.TransferSyntaxUID = syntax
+    meta.ImplementationClassUID = UID(IMPLEMENTATION)
+    meta.ImplementationVersionName = "LUTRA"
+    return meta

@@ -79,7 +79,9 @@ def demo(
     else:
         doubts = [f for f in findings if f.severity is not Severity.INFO]
         kinds = len({f.code for f in doubts})
-        show.out.print(f"{len(doubts)} Findings of {kinds} kinds; they stand on the pages, explained in docs/findings.md")
+        show.out.print(
+            f"{len(doubts)} Findings of {kinds} kinds; they stand on the pages, explained in docs/findings.md"
+        )
         simulate.print_agreements(found.agreements, simulate.HEADLINE)
         show.out.print(f"report: {page}\nagainst the truth, every quantity: {table}")
     raise typer.Exit(show.exit_code(findings))

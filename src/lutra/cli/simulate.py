@@ -101,7 +101,7 @@ def patient(
 
 
 @app.command("trial")
-def trial(
+def trial(  # noqa: PLR0917  (options of a command)
     out: Out,
     patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 6,
     seed: Seed = 1,
@@ -141,7 +141,10 @@ def compare(
         show.print_json({**as_json(found, pairs=False), "table": str(table)})
         return
     print_agreements(found.agreements)
-    for words, rows in (("no truth is known of", found.without_truth), ("the study has no result for", found.not_found)):
+    for words, rows in (
+        ("no truth is known of", found.without_truth),
+        ("the study has no result for", found.not_found),
+    ):
         if rows:
             names = ", ".join(f"{image} {quantity} ({n})" for image, quantity, n in rows)
             show.out.print(f"[dim]{words}: {escape(names)}[/dim]")

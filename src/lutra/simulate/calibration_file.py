@@ -1,7 +1,7 @@
 """The calibration file of a SPECT in counts, as its site would have written it before the study.
 
-In the fast mode the camera is its character, so its phantoms are imaged with that: a large sphere gives the factor, spheres in a warm
-cylinder the recoveries. In the full mode they are projected and reconstructed.
+In the fast mode the camera is its character, so its phantoms are imaged with that: a large sphere gives the factor, spheres in a
+warm cylinder the recoveries. In the full mode they are projected and reconstructed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,13 @@ DEAD_TIME_RELATIVE_SD, WIDE_RELATIVE_SD = 0.1, 0.2
 
 
 def write_calibration(
-    path: Path, site: Site, named: Camera, spacing_mm: float, measured_on: date, seed: int, relative_sd: float = RELATIVE_SD
+    path: Path,
+    site: Site,
+    named: Camera,
+    spacing_mm: float,
+    measured_on: date,
+    seed: int,
+    relative_sd: float = RELATIVE_SD,
 ) -> Path:
     """Write the calibration file of one camera.
 
@@ -52,9 +58,7 @@ def write_calibration(
     return path
 
 
-def _fast(
-    site: Site, named: Camera, spacing_mm: float, measured_on: date, seed: int, relative_sd: float
-) -> str:
+def _fast(site: Site, named: Camera, spacing_mm: float, measured_on: date, seed: int, relative_sd: float) -> str:
     known, camera = character(site.camera, spacing_mm), site.gamma_camera
     phantom = sphere_phantom(spacing_mm, background=BACKGROUND)
     seen = blurred(phantom.activity.values, known.fwhm_mm, phantom.activity.grid.spacing_mm)
@@ -99,4 +103,3 @@ geometry = "{known.factor.geometry}"
 def _named(camera: Camera) -> str:
     names = ("manufacturer", "model", "serial_number", "collimator")
     return "".join(f'{name} = "{value}"\n' for name in names if (value := getattr(camera, name)))
-

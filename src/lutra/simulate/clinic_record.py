@@ -58,7 +58,7 @@ def clinic_record(
 
 
 def patient_row(patient: DigitalPatient) -> Row:
-    """What is true of a patient as a whole: progression and response as a reader without error would find them."""
+    """Sum up what is true of a patient: progression and response as a reader without error would find them."""
     body, visits = patient.body, visit_days(patient)
     course = read_course(read_lesions(patient), visits, [TRUTH], 0)
     progressed = _progressed(patient, visits[-1] + OBSERVED_AFTER_LAST_CT_D)
@@ -84,7 +84,7 @@ def patient_row(patient: DigitalPatient) -> Row:
 
 
 def lab_rows(patient: DigitalPatient, samples: tuple[LabSample, ...]) -> Iterator[Row]:
-    """True laboratory values with their grades."""
+    """List true laboratory values with their grades."""
     units = {a.name: a.unit for a in analytes()}
     for sample in samples:
         for value in sample.values:
@@ -130,12 +130,12 @@ def read_lesions(patient: DigitalPatient) -> tuple[ReadLesion, ...]:
 
 
 def visit_names(patient: DigitalPatient) -> tuple[str, ...]:
-    """Scans that are read for response, the baseline first."""
+    """Name the scans that are read for response, the baseline first."""
     return ("baseline-ct", *follow_up_days(patient.treatment))
 
 
 def visit_days(patient: DigitalPatient) -> tuple[int, ...]:
-    """Days of those scans. [d]"""
+    """Give the days of those scans. [d]"""
     return (BASELINE_DAYS["baseline-ct"], *follow_up_days(patient.treatment).values())
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from attrs import field, frozen
+from attrs import frozen
 
 from lutra.core.errors import UsageError
 from lutra.simulate.clinic import TreatmentCourse, Verdict
@@ -65,7 +65,7 @@ class ClinicRecord:
     course: TreatmentCourse
     samples: tuple[LabSample, ...]
     reads: tuple[ReadCourse, ...]
-    visit_days: tuple[int, ...] = field(converter=tuple)
+    visit_days: tuple[int, ...]
     progression: Progression
     myelodysplasia_day: float | None = None
     death_day: float | None = None

@@ -26,7 +26,15 @@ from lutra.simulate.scene import (
     suv_of_regions,
 )
 from lutra.simulate.sizes import Size, coarser, widened
-from lutra.simulate.spect import Acquisition, Character, GammaCamera, SpectImage, character_of, gamma_camera, simulate_spect
+from lutra.simulate.spect import (
+    Acquisition,
+    Character,
+    GammaCamera,
+    SpectImage,
+    character_of,
+    gamma_camera,
+    simulate_spect,
+)
 from lutra.simulate.visits import Kind, Scan
 
 PEAK_KEV = 208.0
@@ -50,12 +58,12 @@ class Site:
     ----------
     seed
         Of what errs alike in all scans: the calibration of the PET.
-    pet
+    pet_model
         A key of :data:`lutra.simulate.pet.SCANNERS`.
     """
 
     seed: int
-    pet: str
+    pet_model: str
     camera: str = CAMERA
     mode: Mode = "fast"
 
@@ -67,12 +75,12 @@ class Site:
     @property
     def scanner(self) -> pet.PetScanner:
         """Scanner of the PET."""
-        return pet.SCANNERS[self.pet]
+        return pet.SCANNERS[self.pet_model]
 
 
 @lru_cache(maxsize=8)
 def character(camera: str, spacing_mm: float) -> Character:
-    """What the fast mode does to an image of this camera, in this study's protocol."""
+    """Look up what the fast mode does to an image of this camera, in this study's protocol."""
     return character_of(gamma_camera(camera), ACQUISITION, spacing_mm)
 
 
@@ -117,7 +125,7 @@ def ct_image(scene: Scene, kind: Kind, seed: int) -> Volume:
 
 
 def held(scene: Scene, scan: Scan) -> dict[str, float]:
-    """What every region holds at the start of a SPECT [Bq/mL] or PET [g/mL, SUV by body weight]; nothing for CT and MR."""
+    """Fill regions: Bq/mL at the start of a SPECT, SUV by body weight [g/mL] at that of a PET; nothing for CT and MR."""
     patient = scene.patient
     if scan.since_s is None:
         return {}
@@ -144,7 +152,7 @@ def spect_image(activity: Volume, scene: Scene, site: Site, seed: int) -> SpectI
 
 
 def pet_scan(patient: DigitalPatient, scan: Scan, site: Site) -> pet.PetScan:
-    """What the console of the PET is told."""
+    """Return what the console of the PET is told."""
     assert scan.injected_at is not None  # noqa: S101  (a PET has an injection)
     fdg = scan.kind is Kind.FDG_PET
     return pet.PetScan(
@@ -211,4 +219,3 @@ def _diffusion_name(region: str, kinetics: str) -> str:
 def camera_error(patient: DigitalPatient, relative_sd: float) -> float:
     """Factor by which the camera of a patient reads wrong in every scan. [1]"""
     return float(np.exp(relative_sd * stream(patient.seed, "camera calibration").normal()))
-

@@ -20,8 +20,8 @@ from lutra.core.errors import UsageError
 from lutra.core.frozen import FrozenMap
 from lutra.core.units import HOUR_S
 from lutra.simulate.body import Body, sample_body
-from lutra.simulate.clinic_doses import bed_gy, pooled_lymphocyte_gy
 from lutra.simulate.clinic import ClinicSettings, TreatmentCourse, treat
+from lutra.simulate.clinic_doses import bed_gy, pooled_lymphocyte_gy
 from lutra.simulate.disease import DiseaseCourse, disease_course
 from lutra.simulate.fdg import sample_tissues, sstr_tissues
 from lutra.simulate.labs import CycleDose, LabTraits, Person, sample_traits
@@ -177,12 +177,8 @@ def _with_lesions(seed: int, settings: PatientSettings) -> tuple[Body, int, tupl
     raise UsageError(f"no disease fits into the body of seed {seed}", do="take another seed, or fewer lesions")
 
 
-def _kinetics(
-    body: Body, lesions: Sequence[DigitalLesion], seed: int, settings: PatientSettings
-) -> KineticPatient:
-    inputs = [
-        LesionKineticInput(le.lesion_id, le.volume_ml, le.grade, le.site, le.viable_fraction) for le in lesions
-    ]
+def _kinetics(body: Body, lesions: Sequence[DigitalLesion], seed: int, settings: PatientSettings) -> KineticPatient:
+    inputs = [LesionKineticInput(le.lesion_id, le.volume_ml, le.grade, le.site, le.viable_fraction) for le in lesions]
     masses = {name: body.masses_g[name] / 1000 for name in ("kidneys", "liver", "spleen")}
     gfr = body.gfr_ml_per_min
     return sample_kinetics(
@@ -260,7 +256,7 @@ class _Course:
 
 
 def cycle_dose(uptake: UptakeCurves, patient: KineticPatient) -> CycleDose:
-    """What one administration does to marrow, kidneys and lymphocytes."""
+    """Dose marrow, kidneys and lymphocytes by one administration."""
     kidneys_h, spleen_h, marrow_h = (uptake.half_life_eff_s(x) / HOUR_S for x in ("kidneys", "spleen", "marrow"))
     blood_gy = uptake.time_integrated_bq_s("blood") * GY_G_PER_BQ_S / (BLOOD_ML_PER_KG * patient.weight_kg)
     return CycleDose(

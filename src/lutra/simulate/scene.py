@@ -71,7 +71,7 @@ class Scene:
         parts = [self.regions[n] for n in (lesion.lesion_id, f"{lesion.lesion_id} core") if n in self.regions]
         return united(lesion.name, parts)
 
-    def filled(self, values: Mapping[str, float], unit: Unit, texture: bool = True) -> Volume:
+    def filled(self, values: Mapping[str, float], unit: Unit, *, texture: bool = True) -> Volume:
         """Fill every region with its value; in living lesions it varies with their texture about it.
 
         Parameters
@@ -100,9 +100,7 @@ class Scene:
         return np.asarray(factor / np.average(factor, weights=region.fraction), np.float32)
 
 
-def scene_of(
-    patient: DigitalPatient, day: float, grid: Grid, motion: Motion, phases: int = 1
-) -> Scene:
+def scene_of(patient: DigitalPatient, day: float, grid: Grid, motion: Motion, phases: int = 1) -> Scene:
     """Paint a patient as he is on a day.
 
     Parameters
@@ -140,7 +138,9 @@ def united(name: str, parts: list[Region]) -> Region:
     stop = np.max([np.add(part.start_ijk, part.fraction.shape) for part in parts], axis=0)
     total = np.zeros(stop - start, np.float32)
     for part in parts:
-        cut = tuple(slice(s, s + n) for s, n in zip(np.subtract(part.start_ijk, start), part.fraction.shape, strict=True))
+        cut = tuple(
+            slice(s, s + n) for s, n in zip(np.subtract(part.start_ijk, start), part.fraction.shape, strict=True)
+        )
         total[cut] += part.fraction
     first = parts[0]
     i, j, k = (int(n) for n in start)

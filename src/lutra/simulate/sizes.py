@@ -105,5 +105,3 @@ def widened(grid: Grid, least: Shape) -> tuple[Grid, Shape]:
     affine = grid.affine_lps_mm.copy()
     affine[:3, 3] = grid.to_lps_mm([-b for b in before])
     return Grid((shape[0], shape[1], shape[2]), affine, grid.frame_of_reference), (before[0], before[1], before[2])
-
-

@@ -23,6 +23,7 @@ from lutra.simulate.calibration_file import write_calibration
 from lutra.simulate.clinic_record import clinic_record, lab_rows, patient_row, visit_names
 from lutra.simulate.clinic_tables import ClinicRecord, write_tables
 from lutra.simulate.drawn import Hand, drawn_lesions, drawn_organs, lesion_regions
+from lutra.simulate.fields import keep_fields
 from lutra.simulate.images import (
     Mode,
     Site,
@@ -38,7 +39,6 @@ from lutra.simulate.images import (
 )
 from lutra.simulate.missing import Missing, MissingSettings, missing
 from lutra.simulate.patient import DigitalPatient, PatientSettings, digital_patient, patient_seed
-from lutra.simulate.pet import SCANNERS
 from lutra.simulate.scene import Scene
 from lutra.simulate.sizes import SMALL, Size
 from lutra.simulate.truth import Row
@@ -212,7 +212,11 @@ class _Session:
     def _scan(self, scan: Scan, before: Scene | None) -> Scene:
         """Make one image and what is drawn on it; the CT of a SPECT is painted for both."""
         write, seed = self._writer, self._seed(scan)
-        if scan.kind is Kind.SPECT and before is not None and before.grid.frame_of_reference == write.frame(scan.session):
+        if (
+            scan.kind is Kind.SPECT
+            and before is not None
+            and before.grid.frame_of_reference == write.frame(scan.session)
+        ):
             scene = spect_scene(before, self._settings.size)
         else:
             scene = scene_for(self._patient, scan, self._settings.size, write.frame(scan.session))
@@ -237,6 +241,11 @@ class _Session:
                 paths += write.segmentation(scan, header, paths, lesion_regions(scene, write.root))
         self.files += len(paths)
         self._tables["scans"] += truth.scan_rows(scene, scan, header.series_uid, holds, activity)
+        if self._settings.fields:
+            kept = keep_fields(scene, self._out / "truth")
+            self._tables["fields"].append(
+                {"subject": self._patient.subject_id, "scan": scan.name, "series_uid": header.series_uid, "key": kept}
+            )
         if scan.kind is not Kind.DWI:
             self._tables["organs"] += truth.organ_rows(scene, scan, header.series_uid, holds)
         return scene
@@ -263,9 +272,7 @@ def _make(out: Path) -> None:
         (out / folder).mkdir(parents=True, exist_ok=True)
 
 
-def _finish(
-    out: Path, patients: list[Simulated], what: dict[str, int], settings: TrialSettings
-) -> WrittenTrial:
+def _finish(out: Path, patients: list[Simulated], what: dict[str, int], settings: TrialSettings) -> WrittenTrial:
     for name in truth.SCHEMAS:
         truth.write_table(out / "truth", name, [row for patient in patients for row in patient.tables[name]])
     write_tables(out / "tables", [patient.record for patient in patients])

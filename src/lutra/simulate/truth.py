@@ -21,9 +21,9 @@ import pyarrow.parquet as pq
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.dose.local import GY_G_PER_KEV
+from lutra.physics.sphere_dose import sphere_s_value
 from lutra.pipeline.views import SHOWN
 from lutra.reference.nuclides import nuclide
-from lutra.physics.sphere_dose import sphere_s_value
 from lutra.reference.sphere_s import sphere_table
 from lutra.simulate.disease import SeenLesion
 from lutra.simulate.drawn import ORGANS, organ_regions
@@ -63,10 +63,18 @@ SCHEMAS = {
             ("appears_day", FLOAT),
             *(
                 (name, FLOAT)
-                for name in ("alpha_per_gy", "growth_per_month", "inert_share", "core_share", "uptake_cv", "fdg_suv_max")
+                for name in (
+                    "alpha_per_gy",
+                    "growth_per_month",
+                    "inert_share",
+                    "core_share",
+                    "uptake_cv",
+                    "fdg_suv_max",
+                )
             ),
         ]
     ),
+    "fields": pa.schema([(name, TEXT) for name in ("subject", "scan", "series_uid", "key")]),
     "labs": pa.schema([("subject", TEXT), ("day", INT), *QUANTITY, ("grade", INT)]),
     "patients": pa.schema(
         [
@@ -88,7 +96,7 @@ SCHEMAS = {
         ]
     ),
 }
-"""Columns of every table. `scans` and `organs` speak of one image, `cycles` of one administration."""
+"""Columns of every table. `scans` and `organs` speak of one image, `cycles` of one administration; `fields` may be empty."""
 
 
 def shown(value: float, unit: Unit) -> tuple[float, str]:
@@ -298,4 +306,3 @@ def read_table(folder: Path, name: str) -> list[Row]:
 def _quantity(name: str, value: float, unit: Unit) -> Row:
     number, symbol = shown(value, unit)
     return {"quantity": name, "value": number, "unit": symbol}
-

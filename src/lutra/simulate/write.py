@@ -21,7 +21,6 @@ from lutra.core.study import (
     SeriesHeader,
     VolumeKey,
 )
-from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.export import (
     PatientIdentity,
@@ -62,12 +61,12 @@ class SpectWay(StrEnum):
 
     PT_START = "pt-start"
     """As PET slices in Bq/mL, corrected to the start of the scan."""
-    NM = "nm"
-    """As one NM file in Bq/mL."""
-    PT_ADMIN = "pt-admin"
-    """As PET slices in Bq/mL, corrected to the administration."""
     COUNTS = "nm-counts"
     """As one NM file in counts, which needs a calibration file."""
+    PT_ADMIN = "pt-admin"
+    """As PET slices in Bq/mL, corrected to the administration."""
+    NM = "nm"
+    """As one NM file in Bq/mL."""
 
 
 @frozen
@@ -111,28 +110,34 @@ class Writer:
         return stable_uid(self.root, "frame", session)
 
     def series_uid(self, scan: Scan) -> str:
-        """Identifier of the series of a scan."""
+        """Identify the series of a scan."""
         return stable_uid(self.root, scan.name)
 
     # ---- images ----
     def ct(self, scan: Scan, volume: Volume) -> tuple[SeriesHeader, tuple[Path, ...]]:
         """Write a CT."""
         header = self._header(scan, "CT", volume.grid, STORAGE["CT"])
-        return header, write_image_series(self.folder / scan.name, header, volume, self.identity, _study_started_at(scan))
+        return header, write_image_series(
+            self.folder / scan.name, header, volume, self.identity, _study_started_at(scan)
+        )
 
     def pet(self, scan: Scan, volume: Volume) -> tuple[SeriesHeader, tuple[Path, ...]]:
         """Write a PET as its scanner states it."""
         plain = self._header(scan, "PT", volume.grid, STORAGE["PT"])
         console = pet_scan(self.patient, scan, self.site)
         header = pet_header(plain, volume.grid, self.site.scanner, console)
-        return header, write_image_series(self.folder / scan.name, header, volume, self.identity, _study_started_at(scan))
+        return header, write_image_series(
+            self.folder / scan.name, header, volume, self.identity, _study_started_at(scan)
+        )
 
     def dwi(self, scan: Scan, volumes: tuple[Volume, ...]) -> tuple[SeriesHeader, tuple[Path, ...]]:
         """Write diffusion-weighted images of several b-values."""
         grid = volumes[0].grid
         header = self._header(scan, "MR", grid, STORAGE["MR"], planes=len(volumes) * grid.shape[2])
         header = evolve(header, image_type=("DERIVED", "PRIMARY", "DIFFUSION", "NONE"), volumes=volume_keys(B_VALUES))
-        return header, write_diffusion_series(self.folder / scan.name, header, volumes, self.identity, _study_started_at(scan))
+        return header, write_diffusion_series(
+            self.folder / scan.name, header, volumes, self.identity, _study_started_at(scan)
+        )
 
     def spect(self, scan: Scan, image: SpectImage) -> tuple[SeriesHeader, tuple[Path, ...]]:
         """Write a SPECT in the way of this patient."""
@@ -165,7 +170,9 @@ class Writer:
             frame_duration_s=image.duration_s,
             radiopharmaceutical=agent,
         )
-        return header, write_image_series(self.folder / scan.name, header, volume, self.identity, _study_started_at(scan))
+        return header, write_image_series(
+            self.folder / scan.name, header, volume, self.identity, _study_started_at(scan)
+        )
 
     def _spect_frames(
         self, scan: Scan, image: SpectImage, agent: Radiopharmaceutical
@@ -210,7 +217,7 @@ class Writer:
         return (path,)
 
     def contours_uid(self, scan: Scan) -> str:
-        """Identifier of the file with the contours of a scan."""
+        """Identify the file with the contours of a scan."""
         return stable_uid(self.root, scan.name, "rtstruct", "instance")
 
     def segmentation(
@@ -232,9 +239,7 @@ class Writer:
         )
         return (path,)
 
-    def _header(
-        self, scan: Scan, modality: str, grid: Grid, sop_class: str, planes: int | None = None
-    ) -> SeriesHeader:
+    def _header(self, scan: Scan, modality: str, grid: Grid, sop_class: str, planes: int | None = None) -> SeriesHeader:
         instances = tuple(
             stable_uid(self.root, scan.name, str(n)) for n in range(grid.shape[2] if planes is None else planes)
         )

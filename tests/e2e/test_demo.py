@@ -1,4 +1,4 @@
-"""The digital patient through the whole study, against its own truth."""
+"""A virtual trial of one patient through the whole study, against its own truth."""
 
 from __future__ import annotations
 
@@ -8,16 +8,22 @@ import re
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from lutra.simulate.truth import Row, read_table
+
 from .conftest import lutra
+
+CAMERA_SD = 0.03
+"""Between the cameras of the demo, as its protocol states."""
 
 
 @pytest.fixture(scope="module")
-def truth(demo: Path) -> dict[str, Any]:
-    lesions: dict[str, Any] = json.loads((demo / "simulated" / "truth" / "truth.json").read_text())["lesions"]
-    return lesions
+def compared(demo: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((demo / "study" / "report" / "tables" / "compare.json").read_text())
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -26,48 +32,121 @@ def rows(demo: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def found(rows: list[dict[str, str]], key: str) -> dict[str, str]:
-    (row,) = [r for r in rows if r["key"].endswith(key)]
-    return row
+@pytest.fixture(scope="module")
+def taking_up(demo: Path) -> set[str]:
+    """Lesions that take up more than the liver in every SPECT: what spills into them from around is little."""
+    truth = demo / "simulated" / "truth"
+    liver = [r for r in read_table(truth, "organs") if (r["organ"], r["quantity"]) == ("liver", "concentration")]
+    highest = {str(r["series_uid"]): float(r["value"] or 0) for r in liver}
+    lesions: dict[str, list[bool]] = {}
+    for row in read_table(truth, "scans"):
+        if row["quantity"] == "concentration" and row["lesion"]:
+            more = float(row["value"] or 0) > 3 * highest[str(row["series_uid"])]
+            lesions.setdefault(str(row["lesion"]), []).append(more)
+    return {name for name, more in lesions.items() if all(more)}
 
 
-LESIONS = {"L01": "lesion 1 liver dome", "L02": "lesion 2 liver hilum", "L03": "lesion 3 node"}
+def pairs(compared: dict[str, Any], image: str, quantity: str) -> list[dict[str, Any]]:
+    return [p for p in compared["pairs"] if (p["image"], p["quantity"]) == (image, quantity)]
 
 
-@pytest.mark.parametrize("lesion", LESIONS)
-@pytest.mark.parametrize("cycle", ["cycle-1", "cycle-2"])
-def test_dose_interval_holds_the_true_dose(
-    rows: list[dict[str, str]], truth: dict[str, Any], lesion: str, cycle: str
-) -> None:
-    """True electron dose; cycle 1 is stored decay-referenced to the administration, cycle 2 to the start."""
-    row = found(rows, f"{lesion}/{cycle}/absorbed-dose.local")
-    true_gy = truth[LESIONS[lesion]][cycle]["absorbed_dose_electrons_gy"]
-    assert float(row["low95"]) < true_gy < float(row["high95"])
-    # The fit reads the 4 h scan, where 9 % of the uptake is still to come, as washout: up to 6 % on the half-life (below).
-    assert float(row["value"]) == pytest.approx(true_gy, rel=0.08)
+def coverage(found: list[dict[str, Any]]) -> float:
+    assert all(p["low"] is not None for p in found)
+    return sum(p["low"] <= p["true"] <= p["high"] for p in found) / len(found)
 
 
-@pytest.mark.parametrize("lesion", LESIONS)
-def test_half_life_and_size(rows: list[dict[str, str]], truth: dict[str, Any], lesion: str) -> None:
-    true = truth[LESIONS[lesion]]
-    half_life_h = float(found(rows, f"{lesion}/cycle-1/effective-half-life")["value"])
-    excess = half_life_h / true["cycle-1"]["effective_half_life_h"] - 1
-    # A mono-exponential through noise-free points of this uptake (1.2 h) is 3.8 to 5.8 % too long for half-lives of 64 to 98 h.
-    assert -0.02 < excess < 0.08
-    (baseline,) = [r for r in rows if r["key"].endswith(f"{lesion}/CT-5-Jan-2026/longest-diameter")]
-    assert float(baseline["value"]) == pytest.approx(true["longest_diameter_mm"], abs=0.5 * 2.2)
-    (volume,) = [r for r in rows if r["key"].endswith(f"{lesion}/CT-5-Jan-2026/volume")]
-    assert float(volume["value"]) == pytest.approx(true["volume_ml"], rel=0.03)
+def relative_errors(found: list[dict[str, Any]]) -> list[float]:
+    return [p["found"] / p["true"] - 1 for p in found]
 
 
-def test_adc_in_the_largest_lesion(rows: list[dict[str, str]], truth: dict[str, Any]) -> None:
-    row = found(rows, "L01/ADC-8-Jan-2026/adc-median")
-    assert float(row["value"]) == pytest.approx(truth[LESIONS["L01"]]["adc_mm2_per_s"] * 1e3, rel=0.05)
+def test_every_scan_of_four_cycles_is_there(demo: Path) -> None:
+    folders = {path.name for path in (demo / "simulated" / "dicom" / "SIM-001").iterdir()}
+    for cycle in range(1, 5):
+        for hours in (24, 96, 168):
+            assert {f"cycle-{cycle}-{hours}h-spect", f"cycle-{cycle}-{hours}h-ct"} <= folders
+    assert {"baseline-ct", "fdg-pet", "sstr-pet", "dwi", "mid-ct", "follow-up-ct", "sstr-pet-seg"} <= folders
 
 
-def test_growth_decides_the_response(demo: Path) -> None:
+def test_intervals_of_dose_hold_the_true_dose(compared: dict[str, Any], taking_up: set[str]) -> None:
+    """Where little spills in, 95 % intervals hold the truth; one camera error is shared by all, so one in twenty trials may fail.
+
+    At least 85 %: of 95 % of some twenty doses, three standard deviations below.
+    """
+    found = [p for p in pairs(compared, "cycle", "absorbed-dose.local") if p["name"] in taking_up]
+    assert len(found) >= 8
+    assert coverage(found) >= 0.85
+    # Camera 3 %, recovery by a sphere that no lesion is, contours on slices of 3.5 mm: a median within 12 %.
+    assert abs(np.median(relative_errors(found))) < 0.12
+
+
+def test_half_lives_and_volumes(compared: dict[str, Any], taking_up: set[str]) -> None:
+    """A third of the signal at most comes from around, where half-lives are 45 to 67 h instead of 70 to 100 h: up to 13 % too short."""
+    half_lives = [p for p in pairs(compared, "cycle", "effective-half-life") if p["name"] in taking_up]
+    assert -0.13 < np.median(relative_errors(half_lives)) < 0.05
+    assert coverage(half_lives) >= 0.85
+    volumes = [p for p in pairs(compared, "ct", "volume") if p["true"] > 3]
+    assert coverage(volumes) >= 0.9
+    assert abs(np.median(relative_errors(volumes))) < 0.05
+
+
+def test_diameters_on_ct(compared: dict[str, Any]) -> None:
+    """Slices 3.5 and 4 mm apart miss the longest cross-section of a small lesion a little: never above by more than a voxel."""
+    found = [p for p in pairs(compared, "ct", "longest-diameter") if p["true"] > 15]
+    errors_mm = [p["found"] - p["true"] for p in found]
+    assert -1.5 < np.median(errors_mm) < 0.5
+    assert max(errors_mm) < 3.5
+
+
+def test_activity_of_organs_and_of_the_whole_field(compared: dict[str, Any]) -> None:
+    """The camera error of this patient is in all of them; kidneys are no spheres."""
+    total = relative_errors(pairs(compared, "therapy-spect", "total-activity"))
+    assert max(abs(e) for e in total) < 3 * CAMERA_SD
+    assert np.ptp(total) < 0.02  # the same camera in every scan
+    kidneys = [p for p in pairs(compared, "organ, therapy-spect", "activity") if "kidney" in p["name"]]
+    assert len(kidneys) == 24
+    assert coverage(kidneys) >= 0.9
+
+
+def test_uptake_and_diffusion_before_treatment(compared: dict[str, Any]) -> None:
+    """PET is not corrected for its blur of 5.5 to 7.5 mm: the mean of a lesion of 25 mm is at most 40 % too low.
+
+    Site calibration 3 %.
+    """
+    large = [p for p in pairs(compared, "sstr-pet", "volume") if p["true"] > 8]
+    names = {p["name"] for p in large}
+    assert names
+    means = [p for p in pairs(compared, "sstr-pet", "suv-mean") if p["name"] in names]
+    assert all(-0.4 < e < 0.1 for e in relative_errors(means))
+    adc = [p for p in pairs(compared, "dwi", "adc-median") if p["name"] in names]
+    assert all(abs(e) < 0.25 for e in relative_errors(adc))
+
+
+def test_what_has_no_truth_is_named(compared: dict[str, Any]) -> None:
+    named = {(row["image"], row["quantity"]) for row in compared["without_truth"]}
+    assert ("fdg-pet", "suv-peak") in named
+    assert not named & {(row["image"], row["quantity"]) for row in compared["agreement"]}
+
+
+def test_compare_on_the_command_line(demo: Path, compared: dict[str, Any]) -> None:
+    ran = lutra("simulate", "compare", demo / "study", "--json")
+    assert ran.code == 0, ran.err
+    assert ran.json["agreement"] == compared["agreement"]
+    large = lutra("simulate", "compare", demo / "study", "--truth", demo / "simulated" / "truth", "--minimum-ml", "3")
+    assert "absorbed-dose.local" in large.out
+    assert "no truth is known of" in large.out
+    nowhere = lutra("simulate", "compare", demo / "study", "--truth", demo)
+    assert nowhere.code == 2
+    assert "lutra simulate" in nowhere.err
+
+
+def test_the_true_course_decides_the_response(demo: Path, compared: dict[str, Any]) -> None:
+    """Change of diameter from baseline as drawn against as it is: both ends within a voxel's error of some percent."""
+    found = pairs(compared, "response", "diameter-change")
+    true: list[Row] = read_table(demo / "simulated" / "truth", "responses")
+    assert len(found) == len(true) > 4
+    assert abs(np.median([p["found"] - p["true"] for p in found])) < 3
     with (demo / "study" / "report" / "tables" / "responses.csv").open(encoding="utf-8") as file:
-        assert {r["lesion"]: r["category"] for r in csv.DictReader(file)} == {"L01": "PR", "L02": "SD", "L03": "PD"}
+        assert {r["category"] for r in csv.DictReader(file)} <= {"CR", "PR", "SD", "PD"}
 
 
 def test_parquet_holds_what_csv_holds(demo: Path, rows: list[dict[str, str]]) -> None:
@@ -80,6 +159,7 @@ def test_pages_refer_only_to_files_that_exist_and_to_nothing_outside(demo: Path)
     for page in (report / "index.html", *(report / "subjects").glob("*.html")):
         text = page.read_text(encoding="utf-8")
         assert " style=" not in text
+        assert "All data on this page are simulated" in text
         for target in re.findall(r'(?:href|src)="([^"#][^"]*)"', text):
             if not target.startswith("data:"):
                 assert "://" not in target, target
@@ -97,7 +177,7 @@ def test_why_reaches_the_instances(demo: Path) -> None:
     assert ran.code == 0
     sources = ran.json["sources"]
     assert {s["modality"] for s in sources} == {"PT", "CT", "RTSTRUCT"}
-    assert sum(s["modality"] == "PT" for s in sources) == 4
+    assert sum(s["modality"] == "PT" for s in sources) == 3
     assert all(s["sop_instance_uids"] for s in sources)
     tree = lutra("why", demo / "study", "L01/cycle-1/absorbed-dose.sphere", "--instances").out
     assert all(uid in tree for s in sources for uid in s["sop_instance_uids"])
@@ -109,3 +189,4 @@ def test_usage_errors_exit_with_2_and_say_what_to_do(demo: Path, tmp_path: Path)
     assert "lutra why" in ran.err
     assert lutra("study", "add", demo / "study", tmp_path / "absent").code == 2
     assert lutra("run", tmp_path).code == 1
+    assert lutra("simulate", "trial", demo / "simulated").code == 2

@@ -17,9 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from attrs import frozen
+from attrs import evolve, frozen
 
-from lutra.simulate import write_patient
+from lutra.simulate import TrialSettings, simulate_trial
+from lutra.simulate.clinic import ClinicSettings
+from lutra.simulate.patient import PatientSettings
+from lutra.simulate.sizes import SMALL
 
 NEEDED = ("Orthanc", "ip", "storescu", "dcmcjpeg", "dcmcrle", "dcmodify")
 PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
@@ -174,15 +177,21 @@ def rest(network: Namespace, path: str, method: str = "GET", body: str = "") -> 
 
 
 @pytest.fixture(scope="session")
-def patient(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three series of the digital patient: a CT, a PET and an RTSTRUCT."""
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Images of two digital patients with one cycle on coarse grids: one with SPECT as PET slices, one as NM."""
+    coarse = evolve(SMALL, ct_mm=(7, 7, 8), low_dose_ct_mm=(7, 7, 7), pet_mm=(10, 10, 10), dwi_mm=(8, 8, 12))
+    settings = TrialSettings(coarse, PatientSettings(clinic=ClinicSettings(cycles=1)))
+    return simulate_trial(tmp_path_factory.mktemp("simulated") / "out", 2, 1, settings).dicom
+
+
+@pytest.fixture(scope="session")
+def patient(simulated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three series of a digital patient: a CT, a PET and an RTSTRUCT."""
     import pydicom
 
-    whole = tmp_path_factory.mktemp("whole")
-    write_patient(whole, 1)
     chosen: dict[str, str] = {}
     folder = tmp_path_factory.mktemp("patient")
-    for path in sorted(whole.rglob("*.dcm")):
+    for path in sorted((simulated / "SIM-001").rglob("*.dcm")):
         header = pydicom.dcmread(path, stop_before_pixels=True)
         if header.Modality in {"CT", "PT", "RTSTRUCT"}:
             series = chosen.setdefault(header.Modality, header.SeriesInstanceUID)

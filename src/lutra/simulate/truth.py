@@ -11,6 +11,7 @@ of the living part as a sphere.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from math import log
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lutra.core.errors import OutsideValidity
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.dose.local import GY_G_PER_KEV
@@ -221,7 +223,9 @@ def _in_cycle(lesion: SeenLesion, uptake: UptakeCurves) -> Iterator[tuple[str, f
     yield "effective-half-life", (LATE_S - EARLY_S) * log(2) / log(early / late), Unit.S
     yield "mass", mass_g, Unit.G
     yield "absorbed-dose.local", integrated * GY_G_PER_KEV * electrons_kev / mass_g, Unit.GY
-    yield "absorbed-dose.sphere", integrated * sphere_s_value(mass_g, sphere_table(uptake.nuclide))[0], Unit.GY
+    with suppress(OutsideValidity):  # no sphere of this mass in the table: the study has no such dose either
+        s_gy_per_bq_s, _ = sphere_s_value(mass_g, sphere_table(uptake.nuclide))
+        yield "absorbed-dose.sphere", integrated * s_gy_per_bq_s, Unit.GY
 
 
 def organ_dose_rows(patient: DigitalPatient) -> Iterator[Row]:

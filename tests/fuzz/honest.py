@@ -202,7 +202,8 @@ def _nm(file: Dataset) -> dict[str, Any]:
     pixels = np.frombuffer(file.PixelData, "<u2").reshape(n, file.Rows, file.Columns) * slope + intercept
     acquired = _moment(file, str(file.AcquisitionDate) + str(file.AcquisitionTime))
     started = _moment(file, str(file.SeriesDate) + str(file.SeriesTime))
-    usable = file.DecayCorrection == "START" and acquired and started and started <= acquired
+    usable = file.DecayCorrection == "START" and acquired and started
+    started = acquired if usable and started and acquired and started > acquired else started  # made again later
     found: dict[str, Any] = {}
     if usable and started:
         found["decay_at"] = started.isoformat()

@@ -8,6 +8,7 @@ The readers that call them keep pydicom's warnings quiet as a whole, with :func:
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,11 @@ def value_of(header: Dataset, tag: str) -> Any:
     Unreadable
         If the element is there and cannot be read.
     """
+    number_ = _tag(tag)
+    if number_ not in header.keys():  # noqa: SIM118  (a dataset looks a tag up in a slower way)
+        return None
     try:
-        value = header.get(tag)
+        value = header[number_].value
     except Exception as error:
         raise Unreadable(
             f"{tag} cannot be read: {error}", where=place(header, tag), do="export the file again from its source"
@@ -37,9 +41,14 @@ def value_of(header: Dataset, tag: str) -> Any:
     return None if value is None or (isinstance(value, (str, bytes)) and not value) else value
 
 
+@lru_cache(maxsize=1024)
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
+
+
 def alike(header: Dataset, other: Dataset, tag: str) -> bool:
     """Tell whether two headers give an element the same text."""
-    return same_bytes(header, other, (Tag(tag),)) or text(header, tag) == text(other, tag)
+    return same_bytes(header, other, (_tag(tag),)) or text(header, tag) == text(other, tag)
 
 
 def same_bytes(header: Dataset, other: Dataset, tags: Iterable[BaseTag]) -> bool:

@@ -66,7 +66,7 @@ def read_volumes(paths: Sequence[Path], header: SeriesHeader, settings: IngestSe
     filled = np.zeros(len(header.instances), bool)
     try:
         for path in paths:
-            stored, pixels = _planes(path, (rows, columns))
+            stored, pixels = _planes(path, (rows, columns), header.modality)
             if not planes.size:  # not before a file has shown that its header tells no giant image
                 planes = np.empty((len(filled), rows, columns), np.float32)
             for n, index in place.get(text(stored, "SOPInstanceUID"), ()):
@@ -85,9 +85,9 @@ def read_volumes(paths: Sequence[Path], header: SeriesHeader, settings: IngestSe
     return Outcome(tuple(Volume(block.T, grid, Unit.STORED, header.acquired_at) for block in blocks))
 
 
-def _planes(path: Path, shape: tuple[int, int]) -> tuple[Dataset, npt.NDArray[Any]]:
+def _planes(path: Path, shape: tuple[int, int], modality: str) -> tuple[Dataset, npt.NDArray[Any]]:
     """Header and planes of a file, those of a mosaic cut out of its one picture."""
-    mosaic = mosaic_of(parsed(path).header)
+    mosaic = mosaic_of(parsed(path).header) if modality == "MR" else None
     if mosaic is None:
         return planes_of(path, shape)
     header, pictures = planes_of(path, mosaic.stored(shape))

@@ -17,6 +17,7 @@ from lutra.ingest.files import UNDEFINED_LENGTH, Parsed, parsed
 
 PIXEL_DATA = b"\xe0\x7f\x10\x00"
 """Tag (7FE0,0010) as it lies in a little-endian file."""
+GREY = {"MONOCHROME1", "MONOCHROME2"}
 MOST_PIXELS_PER_BYTE = 5000
 """An empty image compresses to a fifth of this; a header of nonsense claims a million."""
 
@@ -42,7 +43,6 @@ def planes_of(path: Path, shape: tuple[int, int]) -> tuple[Dataset, npt.NDArray[
         If the file or its pixel data is broken, or has another size.
     """
     file = parsed(path)
-    _require_values(path, file.header)
     planes = _plain(path, file, shape)
     if planes is None:
         planes = _decoded(path, file.header, shape)
@@ -81,7 +81,9 @@ def _plain(path: Path, parsed_: Parsed, shape: tuple[int, int]) -> npt.NDArray[A
     signed = number(header, "PixelRepresentation")
     if allocated != 16 or number(header, "SamplesPerPixel") != 1 or signed not in {0.0, 1.0}:
         return None
-    if stored is None or (signed and stored != 16):
+    if stored is None or number(header, "HighBit") != stored - 1 or (signed and stored != 16):
+        return None
+    if text(header, "PhotometricInterpretation") not in GREY:
         return None
     if number(header, "Rows") != shape[0] or number(header, "Columns") != shape[1]:
         return None
@@ -103,7 +105,7 @@ def _plain(path: Path, parsed_: Parsed, shape: tuple[int, int]) -> npt.NDArray[A
 
 def _require_values(path: Path, header: Dataset) -> None:
     kind = text(header, "PhotometricInterpretation")
-    if kind not in {"MONOCHROME1", "MONOCHROME2"}:
+    if kind not in GREY:
         raise Unreadable(
             f"photometric interpretation {kind or 'missing'}",
             where=f"{path} (0028,0004)",
@@ -120,6 +122,7 @@ def _require_values(path: Path, header: Dataset) -> None:
 
 
 def _decoded(path: Path, header: Dataset, shape: tuple[int, int]) -> npt.NDArray[Any]:
+    _require_values(path, header)
     require_believable(path, header)
     try:
         file = pydicom.dcmread(path)

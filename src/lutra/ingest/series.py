@@ -109,7 +109,8 @@ def _frames(path: Path, header: Dataset, settings: IngestSettings) -> tuple[Fram
             required="one slice per file, or an enhanced object",
             do="export the series again",
         )
-    require_believable(path, header)
+    if reader not in {_one_frame, mr_frames}:
+        require_believable(path, header)
     return reader(path, header, settings.time_zone)
 
 

@@ -112,7 +112,9 @@ def _png(
     values: npt.NDArray[np.float32], shown: npt.NDArray[np.bool_], window: tuple[float, float], scale: Scale
 ) -> bytes:
     low, high = window
-    level = np.nan_to_num(np.clip((values.astype(np.float64) - low) / (high - low), 0, 1))
+    # A window of no width, as of an image that is empty there, shows what lies above it and nothing else.
+    width = max(high - low, np.finfo(np.float32).tiny)
+    level = np.nan_to_num(np.clip((values.astype(np.float64) - low) / width, 0, 1))
     if scale == "inverted":
         level = 1 - level
     colours = np.stack([3 * level, 3 * level - 1, 3 * level - 2], axis=-1) if scale == "hot" else level

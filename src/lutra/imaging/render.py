@@ -113,7 +113,7 @@ def _png(
 ) -> bytes:
     low, high = window
     # A window of no width, as of an image that is empty there, shows what lies above it and nothing else.
-    width = max(high - low, np.finfo(np.float32).tiny)
+    width = max(high - low, float(np.finfo(np.float32).tiny))
     level = np.nan_to_num(np.clip((values.astype(np.float64) - low) / width, 0, 1))
     if scale == "inverted":
         level = 1 - level

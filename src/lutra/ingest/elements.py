@@ -15,10 +15,15 @@ import numpy as np
 import numpy.typing as npt
 from pydicom import Dataset, Sequence
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataelem import RawDataElement
+from pydicom.dataelem import RawDataElement, convert_raw_data_element
 from pydicom.tag import BaseTag, Tag
 
 from lutra.core.errors import InputError, Unreadable
+
+ASCII_VRS = {"CS", "DA", "DS", "DT", "IS", "TM", "UI", "US", "SS", "UL", "SL", "FL", "FD"}
+"""Value representations that no character set bears on."""
+SHORT = 128
+"""The slices of a series repeat their short elements: the same bytes are converted once."""
 
 
 def value_of(header: Dataset, tag: str) -> Any:
@@ -33,12 +38,21 @@ def value_of(header: Dataset, tag: str) -> Any:
     if number_ not in header.keys():  # noqa: SIM118  (a dataset looks a tag up in a slower way)
         return None
     try:
-        value = header[number_].value
+        raw: Any = header.get_item(number_)
+        if isinstance(raw, RawDataElement) and raw.VR in ASCII_VRS and raw.value and len(raw.value) <= SHORT:
+            value = _converted(number_, raw.VR, raw.value, raw.is_implicit_VR, raw.is_little_endian)
+        else:
+            value = header[number_].value
     except Exception as error:
         raise Unreadable(
             f"{tag} cannot be read: {error}", where=place(header, tag), do="export the file again from its source"
         ) from error
     return None if value is None or (isinstance(value, (str, bytes)) and not value) else value
+
+
+@lru_cache(maxsize=8192)
+def _converted(tag: BaseTag, vr: str, value: bytes, implicit: bool, little: bool) -> Any:  # noqa: FBT001  (as pydicom has them)
+    return convert_raw_data_element(RawDataElement(tag, vr, len(value), value, 0, implicit, little)).value
 
 
 @lru_cache(maxsize=1024)

@@ -73,6 +73,13 @@ def test_beyond_the_image_is_black_in_every_scale() -> None:
     assert picture[:, -1].min() == 255
 
 
+def test_an_empty_image_is_black_without_a_warning() -> None:
+    """The window of a cycle in which a lesion holds nothing has no width."""
+    volume, _ = spot(PLAIN, (0, 0, 0))
+    empty = Volume(np.zeros_like(volume.values), volume.grid, volume.unit)
+    assert pixels(crop_png(empty, (0, 0, 0), 20, (0, 0), "hot")).max() == 0
+
+
 def test_region_in_another_plane_has_no_outline() -> None:
     _, region = spot(PLAIN, (0, 0, -10))
     assert outline_in_crop(region, (0, 0, 20), 100) == ()

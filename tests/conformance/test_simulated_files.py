@@ -41,7 +41,7 @@ def trial(tmp_path_factory: pytest.TempPathFactory) -> WrittenTrial:
 
 def first_file(trial: WrittenTrial, kind: str) -> Path:
     subject, folder = KINDS[kind]
-    return sorted((trial.dicom / subject / folder).glob("*.dcm"))[0]
+    return min((trial.dicom / subject / folder).glob("*.dcm"))
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dciodvfy (Debian dicom3tools) is not installed")

@@ -80,7 +80,7 @@ def test_intervals_of_dose_hold_the_true_dose(compared: dict[str, Any], taking_u
 
 
 def test_half_lives_and_volumes(compared: dict[str, Any], taking_up: set[str]) -> None:
-    """A third of the signal at most comes from around, where half-lives are 45 to 67 h instead of 70 to 100 h: up to 13 % too short."""
+    """At most a third of the signal is from around, with half-lives of 45 to 67 h instead of 70 to 100 h: up to 13 % too short."""
     half_lives = [p for p in pairs(compared, "cycle", "effective-half-life") if p["name"] in taking_up]
     assert -0.13 < np.median(relative_errors(half_lives)) < 0.05
     assert coverage(half_lives) >= 0.85

@@ -72,7 +72,8 @@ def test_texture_varies_over_its_length() -> None:
     """The full width at half maximum is its length: half of it away the correlation is one half."""
     points = np.random.default_rng(1).uniform(-2000, 2000, (20000, 3))
     together = [
-        np.corrcoef(texture(points, 8.0, s, "x"), texture(points + np.array([4.0, 0, 0]), 8.0, s, "x"))[0, 1] for s in range(12)
+        np.corrcoef(texture(points, 8.0, s, "x"), texture(points + np.array([4.0, 0, 0]), 8.0, s, "x"))[0, 1]
+        for s in range(12)
     ]
     assert np.mean(together) == pytest.approx(0.5, abs=0.05)
 

@@ -38,10 +38,12 @@ def test_the_table_of_suv_rules_is_the_one_the_code_uses() -> None:
 
 def test_every_command_is_in_the_readme() -> None:
     from lutra.cli.main import app, study_app
+    from lutra.cli.simulate import app as simulate_app
 
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     names = [c.name or c.callback.__name__ for c in app.registered_commands]  # type: ignore[union-attr]
     names += [f"study {c.name}" for c in study_app.registered_commands]
+    names += [f"simulate {c.name}" for c in simulate_app.registered_commands]
     assert [n for n in names if f"lutra {n}" not in readme] == []
 
 

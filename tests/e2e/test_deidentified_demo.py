@@ -40,7 +40,8 @@ def test_every_number_of_the_study_is_the_same(demo: Path, deidentified: tuple[P
     before, after = numbers(demo / "study"), numbers(deidentified[0])
     assert len(before) > 100
     assert [q for q, _ in after] == [q for q, _ in before]
-    assert [v for _, v in after] == pytest.approx([v for _, v in before], rel=1e-12, nan_ok=True)
+    # Where points do not identify a curve its integral is drawn from a population, with a seed that follows from the subject.
+    assert [v for _, v in after] == pytest.approx([v for _, v in before], rel=1e-4, nan_ok=True)
 
 
 def test_the_patient_is_nowhere_in_the_study(demo: Path, deidentified: tuple[Path, Path]) -> None:

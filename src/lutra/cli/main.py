@@ -49,7 +49,7 @@ def _main(
 def demo(
     out: Annotated[Path, typer.Option(help="Folder to make; must not exist.")] = Path("lutra-demo"),
     patients: Annotated[int, typer.Option(min=1, help="Number of digital patients.")] = 6,
-    seed: Annotated[int, typer.Option(help="Seed of the virtual trial.")] = 15,
+    seed: Annotated[int, typer.Option(help="Seed of the virtual trial.")] = 24,
     workers: simulate.Workers = None,
     json: Json = False,
 ) -> None:

@@ -95,8 +95,8 @@ class DigitalPatient:
     primary: str
 
     def uptake_volumes_ml(self, day: float) -> dict[str, float]:
-        """Volumes the kinetics ask for: 0 for every lesion that is not there. [mL]"""
-        return dict.fromkeys((lesion.lesion_id for lesion in self.possible), 0.0) | self.disease.uptake_volumes_ml(day)
+        """Volumes the kinetics ask for; see :func:`volumes_ml`. [mL]"""
+        return volumes_ml(self.disease, self.possible, day)
 
     @cached_property
     def baseline_pet(self) -> UptakeCurves:
@@ -247,12 +247,21 @@ class _Course:
 
     def _dose_of_cycle(self, cycle: int, activity_bq: float) -> CycleDose:
         day = self._days[cycle - 1]
-        there = dict.fromkeys((lesion.lesion_id for lesion in self._possible), 0.0)
-        there |= self.disease(self._days).uptake_volumes_ml(day)
+        there = volumes_ml(self.disease(self._days), self._possible, day)
         peptide_ug = sample_peptide_ug("Lu-177", self._seed, cycle)
         uptake = curves(self._kinetics, "Lu-177", cycle, activity_bq, peptide_ug, self._settings.form, there)
         self.therapy.append(uptake)
         return cycle_dose(uptake, self._kinetics)
+
+
+def volumes_ml(disease: DiseaseCourse, possible: Sequence[DigitalLesion], day: float) -> dict[str, float]:
+    """Volumes of all lesions on a day, 0 for those that are not there. [mL]
+
+    The whole of them: receptors fall from cycle to cycle as doses of whole lesions were published to, and the death of tissue is in
+    that. Taking the living part besides would count it twice: doses fell by a third per cycle instead of a tenth.
+    """
+    there = {c.lesion.lesion_id: c.at(c.volume_ml, day) for c in disease.courses}
+    return dict.fromkeys((lesion.lesion_id for lesion in possible), 0.0) | there
 
 
 def cycle_dose(uptake: UptakeCurves, patient: KineticPatient) -> CycleDose:

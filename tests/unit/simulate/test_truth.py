@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 
-from lutra.simulate.patient import DigitalPatient
-from lutra.simulate.trial import WrittenTrial
+from lutra.simulate.patient import DigitalPatient, digital_patient, patient_seed
+from lutra.simulate.trial import FIRST_MONDAY, WrittenTrial
 from lutra.simulate.truth import Row, cycle_rows, read_table, response_rows
 
 ELECTRON_MEV, J_PER_MEV = 0.14792, 1.602176634e-13
@@ -29,6 +30,25 @@ def test_dose_is_energy_per_mass(digital: DigitalPatient) -> None:
         (sphere,) = of(rows, lesion=name, quantity="absorbed-dose.sphere")
         assert local == pytest.approx(integral * 1e9 * 3600 * ELECTRON_MEV * J_PER_MEV / (mass_g / 1000), rel=1e-3)
         assert 0.9 < sphere / local < 1.1
+
+
+def test_doses_of_whole_lesions_fall_from_cycle_to_cycle_as_published() -> None:
+    """6 % per cycle in grade 1 and 14 % in grade 2 (41 patients, 182 lesions): the median over lesions lies about a tenth below 1."""
+    ratios = []
+    for number in range(10):
+        patient = digital_patient("S", patient_seed(5, number), FIRST_MONDAY)
+        doses = {
+            (row["lesion"], row["cycle"]): float(row["value"] or 0)
+            for row in cycle_rows(patient)
+            if row["quantity"] == "absorbed-dose.local"
+        }
+        ratios += [
+            dose / doses[name, int(cycle or 0) - 1]
+            for (name, cycle), dose in doses.items()
+            if (name, int(cycle or 0) - 1) in doses
+        ]
+    assert len(ratios) > 80
+    assert 0.82 < np.median(ratios) < 0.97
 
 
 def test_activity_falls_with_the_half_life_that_is_stated(tiny_trial: WrittenTrial) -> None:

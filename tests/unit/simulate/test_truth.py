@@ -33,7 +33,7 @@ def test_dose_is_energy_per_mass(digital: DigitalPatient) -> None:
 
 
 def test_doses_of_whole_lesions_fall_from_cycle_to_cycle_as_published() -> None:
-    """6 % per cycle in grade 1 and 14 % in grade 2 (41 patients, 182 lesions): the median over lesions lies about a tenth below 1."""
+    """6 % per cycle in grade 1 and 14 % in grade 2 (41 patients, 182 lesions): the median lies about a tenth below 1."""
     ratios = []
     for number in range(10):
         patient = digital_patient("S", patient_seed(5, number), FIRST_MONDAY)

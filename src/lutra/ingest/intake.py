@@ -42,6 +42,11 @@ SCANNER_MAKERS = ("1.3.12.2.1107.", "1.2.840.113619.", "1.3.46.670589.", "1.2.39
 REQUIRED = {"SOPInstanceUID": "(0008,0018)", "SeriesInstanceUID": "(0020,000E)", "PatientID": "(0010,0020)"}
 
 
+IDENTIFIERS = {"SOPInstanceUID": "(0008,0018)", "SeriesInstanceUID": "(0020,000E)", "StudyInstanceUID": "(0020,000D)"}
+UID_LIKE = re.compile(r"[0-9.]{1,64}")
+"""What a UID is made of [PS3.5 9.1]; leading zeros in its parts, which old scanners write, are let pass."""
+
+
 @frozen
 class Intake:
     """What was found in some files and folders: usable instances, and every doubt.
@@ -153,6 +158,22 @@ def _read(
                 Severity.ERROR,
                 "ingest.identity-missing",
                 f"{shown} has no {', '.join(missing)}, so it cannot be assigned. To do: export it again with complete headers",
+                FrozenMap({"file": str(shown)}),
+            )
+        )
+        return None
+    none = [
+        f"{tag} {code} {values[tag]!r}"
+        for tag, code in IDENTIFIERS.items()
+        if values[tag] and not UID_LIKE.fullmatch(values[tag])
+    ]
+    if none:
+        findings.append(
+            Finding(
+                Severity.ERROR,
+                "ingest.identity-missing",
+                f"{shown}: {', '.join(none)} is no identifier, so it cannot be assigned. Required: digits and dots, at most 64. "
+                "To do: export it again from its source",
                 FrozenMap({"file": str(shown)}),
             )
         )

@@ -26,6 +26,7 @@ from lutra.ingest import IngestSettings, files, intake, read_contours, read_head
 from lutra.ingest.elements import many, pointers, same_bytes
 from lutra.ingest.frames import Frame
 from lutra.ingest.geometry import stack
+from lutra.ingest.quiet import quietly
 from lutra.ingest.times import acquisition
 
 SCAN = datetime(2026, 1, 12, 13, 0, tzinfo=UTC)
@@ -307,3 +308,15 @@ def test_a_malformed_class_is_no_private_one(ct: list[Path]) -> None:
     (finding,) = read_header(ct, IngestSettings()).findings
     assert (finding.severity, finding.code) == (Severity.WARNING, "ingest.modality-not-read")
     assert content != ct[0].read_bytes()
+
+
+@pytest.mark.parametrize("uid", ["1.2.3." + "9" * 60, "not a uid", "../../etc"])
+@pytest.mark.parametrize("tag", ["SeriesInstanceUID", "StudyInstanceUID", "SOPInstanceUID"])
+def test_an_identifier_that_is_none_takes_its_file_out_by_name(ct: list[Path], tag: str, uid: str) -> None:
+    """Else the slice becomes a series of its own, and nothing says that the other has lost it."""
+    with quietly():
+        edit(ct[1], lambda f: setattr(f, tag, uid))
+    taken = scan(ct)
+    assert len(taken.files) == len(ct) - 1
+    assert [(f.severity, f.code) for f in taken.findings] == [(Severity.ERROR, "ingest.identity-missing")]
+    assert uid in taken.findings[0].text

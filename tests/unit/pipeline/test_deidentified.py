@@ -241,9 +241,9 @@ def test_the_audit_trail_names_options_and_fingerprint(study: StudyFolder, origi
 def test_a_zone_changed_in_between_is_refused(study: StudyFolder, originals: Path, key: Path) -> None:
     """Offsets of one zone are written into the files; another zone would move later scans against earlier ones."""
     study.add([originals], deidentified=Deidentification(key))
-    protocol = study.root / "protocol.toml"
-    protocol.write_text(protocol.read_text().replace('time_zone = "UTC"', 'time_zone = "America/Chicago"'))
-    with pytest.raises(UsageError, match="UTC, which was written"):
+    protocol, zone = study.root / "protocol.toml", study.protocol.study.time_zone
+    protocol.write_text(protocol.read_text().replace(f'time_zone = "{zone}"', 'time_zone = "America/Chicago"'))
+    with pytest.raises(UsageError, match=f"{zone}, which was written"):
         study.add([originals], deidentified=Deidentification(key))
 
 

@@ -14,7 +14,6 @@ from lutra.core.dose import DoseResult
 from lutra.core.estimate import Estimate
 from lutra.core.finding import Outcome
 from lutra.core.frozen import FrozenMap
-from lutra.core.grid import Grid
 from lutra.core.region import Region
 from lutra.core.response import DiameterPair, ResponseAssessment
 from lutra.core.transform import Transform
@@ -27,8 +26,24 @@ Settings = FrozenMap[str, float | str | bool]
 class Registrar(Protocol):
     """Finds how one image maps to another."""
 
-    def register(self, fixed: Grid, moving: Grid, settings: Settings) -> Outcome[Transform]:
-        """Return the transform from `moving` to `fixed`, or say why there is none."""
+    def register(
+        self,
+        fixed: Volume,
+        moving: Volume,
+        settings: Settings,
+        seed: int,
+        start: Transform | None = None,
+        fixed_mask: Region | None = None,
+    ) -> Outcome[Transform]:
+        """Return the transform from `moving` to `fixed` with its own error estimate, or say why there is none.
+
+        Parameters
+        ----------
+        start
+            What is known already: a registrar that refines, as a deformable one does, begins there.
+        fixed_mask
+            Part of the fixed image that has to agree; None for all of it.
+        """
 
 
 class Segmenter(Protocol):

@@ -5,23 +5,32 @@ from __future__ import annotations
 import numpy as np
 
 from lutra.core.finding import Finding, Outcome, Severity
-from lutra.core.grid import Grid
+from lutra.core.region import Region
 from lutra.core.transform import Transform
+from lutra.core.volume import Volume
 from lutra.ports import Settings
 
 
 class SharedFrame:
     """Registrar that trusts the scanner's frame of reference and nothing else."""
 
-    def register(self, fixed: Grid, moving: Grid, settings: Settings) -> Outcome[Transform]:  # noqa: ARG002 part of the port
+    def register(
+        self,
+        fixed: Volume,
+        moving: Volume,
+        settings: Settings,  # noqa: ARG002 part of the port
+        seed: int,  # noqa: ARG002
+        start: Transform | None = None,  # noqa: ARG002
+        fixed_mask: Region | None = None,  # noqa: ARG002
+    ) -> Outcome[Transform]:
         """Return the identity for two images of one DICOM frame of reference, or say why there is no transform.
 
         The error is not evaluated: the patient may have moved between the two acquisitions.
         """
-        if fixed.frame_of_reference and fixed.frame_of_reference == moving.frame_of_reference:
-            frame = fixed.frame_of_reference
+        frame, other = fixed.grid.frame_of_reference, moving.grid.frame_of_reference
+        if frame and frame == other:
             return Outcome(Transform(frame, frame, np.eye(4), None, "same DICOM frame of reference (0020,0052)"))
-        frames = {"fixed": fixed.frame_of_reference or "none", "moving": moving.frame_of_reference or "none"}
+        frames = {"fixed": frame or "none", "moving": other or "none"}
         doubt = Finding(
             Severity.UNDETERMINED,
             "align.no-shared-frame",

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import field, frozen
 
 
 class Sighting(StrEnum):
-    """What became of a lesion in one image. These are four different things."""
+    """What became of a lesion in one image. These are five different things."""
 
     SEEN = "seen"
     NOT_SEEN = "not seen"
     NOT_ASSESSABLE = "not assessable"
     OUT_OF_FIELD = "out of field"
+    MERGED = "merged"
+    """It is there, as part of a mass that another lesion's observation holds."""
 
 
 @frozen
@@ -24,12 +26,22 @@ class LesionObservation:
     ----------
     region
         Digest of the region, when seen.
+    confidence
+        How much better this match is than the next best, 0 (a toss-up) to 1 (no other possible); None where nothing was
+        compared, as with a name given by the author. [1]
+    matched_by
+        The rule that gave this region to this lesion; empty where it is the lesion's own.
+    merged_into
+        Lesion whose observation holds the mass, when merged.
     """
 
     series_uid: str
-    sighting: Sighting
+    sighting: Sighting = field(converter=Sighting)
     region: str | None
     region_name: str | None
+    confidence: float | None = None
+    matched_by: str = ""
+    merged_into: str | None = None
 
 
 @frozen
@@ -53,3 +65,23 @@ class Lesion:
     matched_by: str
     observations: tuple[LesionObservation, ...]
     parents: tuple[str, ...] = ()
+
+
+@frozen
+class Lock:
+    """What a person says of one region: this is the lesion, or this is not. Matching must keep to it.
+
+    Parameters
+    ----------
+    series_uid, region_name
+        The region: its image, and its name there.
+    lesion_id
+        The lesion; None with `same` says that the region is a new lesion.
+    same
+        Whether it is this lesion.
+    """
+
+    series_uid: str
+    region_name: str
+    lesion_id: str | None
+    same: bool = True

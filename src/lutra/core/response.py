@@ -24,6 +24,10 @@ class DiameterPair:
         End points in patient coordinates. [mm] (2, 3)
     slice_k
         Index of the slice they lie in.
+    drawn_by
+        Who drew the lines: empty for the program, else the person's account.
+    parts
+        Separate parts of the lesion in this slice. [1]
     """
 
     long_mm: float
@@ -31,6 +35,8 @@ class DiameterPair:
     long_ends_lps_mm: npt.NDArray[np.float64] = field(converter=float64)
     short_ends_lps_mm: npt.NDArray[np.float64] = field(converter=float64)
     slice_k: int
+    drawn_by: str = ""
+    parts: int = 1
 
 
 @frozen

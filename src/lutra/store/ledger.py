@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 from sqlalchemy import Engine, ExceptionContext, RowMapping, create_engine, delete, event, func, insert, select, text
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from lutra.core.digest import canonical
+from lutra.core.edit import Edit
 from lutra.core.errors import StoreError
 from lutra.core.receipt import Receipt
 from lutra.core.source import SourceFile
@@ -61,13 +63,9 @@ class Ledger:
             )
         self._engine = _open(path)
         self._codec = Codec()
-        if create:
-            schema.metadata.create_all(self._engine)
-            with self._engine.begin() as connection:
-                for trigger in schema.append_only_triggers():
-                    connection.execute(text(trigger))
-                row = {"key": "schema", "value": schema.SCHEMA_VERSION}
-                connection.execute(upsert(schema.meta).values(row).on_conflict_do_nothing())
+        if not create:
+            self._check_version(path)
+        self._make_tables()
         self._check_version(path)
 
     def close(self) -> None:
@@ -166,6 +164,20 @@ class Ledger:
         """All current results, by path."""
         return tuple(ResultRow(**row) for row in self._rows(select(schema.results).order_by(schema.results.c.path)))
 
+    # ---- edits ----
+    def add_edit(self, edit: Edit) -> Edit:
+        """Write what a person changed and return it with its number; the number given does not count."""
+        row = _as_row(edit)
+        row.pop("number")
+        with self._engine.begin() as connection:
+            (number,) = connection.execute(insert(schema.edits), row).inserted_primary_key or (0,)
+        return evolve(edit, number=number)
+
+    def edits(self, subject_id: str) -> tuple[Edit, ...]:
+        """Everything people changed for a subject, in the order made; see :func:`lutra.core.edit.in_force`."""
+        query = select(schema.edits).where(schema.edits.c.subject_id == subject_id).order_by(schema.edits.c.number)
+        return tuple(Edit(**{**row, "at": datetime.fromisoformat(row["at"])}) for row in self._rows(query))
+
     # ---- audit ----
     def log(self, at: str, by: str, action: str, detail: Mapping[str, Any]) -> None:
         """Append to the audit trail."""
@@ -177,6 +189,15 @@ class Ledger:
         return tuple(dict(row) for row in self._rows(select(schema.audit).order_by(schema.audit.c.number)))
 
     # ---- inside ----
+    def _make_tables(self) -> None:
+        """Make the tables that are not there yet; a ledger that is older than one of them gets it, empty."""
+        schema.metadata.create_all(self._engine)
+        with self._engine.begin() as connection:
+            for trigger in schema.append_only_triggers():
+                connection.execute(text(trigger))
+            row = {"key": "schema", "value": schema.SCHEMA_VERSION}
+            connection.execute(upsert(schema.meta).values(row).on_conflict_do_nothing())
+
     def _rows(self, query: Any) -> list[RowMapping]:
         with self._engine.connect() as connection:
             return list(connection.execute(query).mappings())

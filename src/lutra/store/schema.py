@@ -66,6 +66,22 @@ results = Table(
     Column("shown", Text, nullable=False),
 )
 
+edits = Table(
+    "edits",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("subject_id", String, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("value", String, nullable=False),
+    Column("by", String, nullable=False),
+    Column("at", String, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("undoes", Integer),
+    Index("edits_by_subject", "subject_id"),
+)
+"""What people changed: locks of lesions, corrected transforms, redrawn lines."""
+
 audit = Table(
     "audit",
     metadata,
@@ -76,7 +92,7 @@ audit = Table(
     Column("detail", JSON, nullable=False),
 )
 
-APPEND_ONLY = ("receipts", "audit")
+APPEND_ONLY = ("receipts", "edits", "audit")
 
 
 def append_only_triggers() -> list[str]:

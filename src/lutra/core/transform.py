@@ -76,7 +76,7 @@ class Transform:
         """Where points of the fixed image lie in the moving one. [mm] (..., 3)"""
         points: npt.NDArray[np.float64] = np.asarray(fixed_lps_mm, np.float64)
         if self.displacement is not None:
-            points = points + self.displacement.at(points)
+            points = np.add(points, self.displacement.at(points))
         return _mapped(np.linalg.inv(self.fixed_from_moving), points)
 
     def fixed_points(self, moving_lps_mm: npt.ArrayLike, *, iterations: int = 30) -> npt.NDArray[np.float64]:

@@ -76,8 +76,8 @@ class Transform:
         """Where points of the fixed image lie in the moving one. [mm] (..., 3)"""
         points: npt.NDArray[np.float64] = np.asarray(fixed_lps_mm, np.float64)
         if self.displacement is not None:
-            points = np.add(points, self.displacement.at(points))
-        return _mapped(np.linalg.inv(self.fixed_from_moving), points)
+            points = points + self.displacement.at(points)
+        return _mapped(_inverse(self.fixed_from_moving), points)
 
     def fixed_points(self, moving_lps_mm: npt.ArrayLike, *, iterations: int = 30) -> npt.NDArray[np.float64]:
         """Where points of the moving image lie in the fixed one. [mm] (..., 3)
@@ -141,7 +141,7 @@ class Transform:
                 f"the map from {self.moving_frame} to {self.fixed_frame} is not affine",
                 do="map points with fixed_points, or register the other way round",
             )
-        matrix = np.linalg.inv(self.fixed_from_moving)
+        matrix = _inverse(self.fixed_from_moving)
         return Transform(
             self.moving_frame, self.fixed_frame, matrix, self.error_mm, f"inverse of: {self.method}", None, self.quality
         )
@@ -161,6 +161,11 @@ QUALITY = {
     "landmark_error_mm": "Root mean square distance of paired landmarks after the fit. [mm]",
 }
 """Checks of a registration: what each number is."""
+
+
+def _inverse(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    inverse: npt.NDArray[np.float64] = np.linalg.inv(matrix)
+    return inverse
 
 
 def _mapped(matrix: npt.NDArray[np.float64], points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

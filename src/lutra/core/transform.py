@@ -164,8 +164,7 @@ QUALITY = {
 
 
 def _inverse(matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    inverse: npt.NDArray[np.float64] = np.linalg.inv(matrix)
-    return inverse
+    return np.asarray(np.linalg.inv(matrix), np.float64)
 
 
 def _mapped(matrix: npt.NDArray[np.float64], points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

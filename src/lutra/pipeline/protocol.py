@@ -16,6 +16,7 @@ from attrs import field, frozen
 from cattrs.errors import ClassValidationError
 from cattrs.gen import make_dict_structure_fn
 
+from lutra.align.settings import AlignSettings
 from lutra.core.digest import digest
 from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap
@@ -60,6 +61,7 @@ class Protocol:
     unpack: UnpackSettings = field(factory=UnpackSettings)
     ingest: IngestSettings = field(factory=IngestSettings)
     quantify: QuantifySettings = field(factory=QuantifySettings)
+    align: AlignSettings = field(factory=AlignSettings)
     segment: SegmentSettings = field(factory=SegmentSettings)
     track: TrackSettings = field(factory=TrackSettings)
     kinetics: KineticsSettings = field(factory=KineticsSettings)

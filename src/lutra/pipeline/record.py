@@ -64,11 +64,32 @@ class LesionRecord:
 
 
 @frozen
+class TransformRecord:
+    """The map between two frames of reference.
+
+    Parameters
+    ----------
+    fixed_series, moving_series
+        The images that were registered.
+    transform
+        Step that made it; without a value if the registration failed.
+    """
+
+    fixed_frame: str
+    moving_frame: str
+    fixed_series: str
+    moving_series: str
+    transform: Made
+
+
+@frozen
 class SubjectRecord:
     """A subject after a run.
 
     Parameters
     ----------
+    transforms
+        Every map that was needed.
     receipts
         Keys of every step of the run, in order: their Findings are the subject's Findings.
     """
@@ -78,7 +99,17 @@ class SubjectRecord:
     lesions: tuple[LesionRecord, ...]
     organs: tuple[ObservationRecord, ...]
     receipts: tuple[str, ...]
+    transforms: tuple[TransformRecord, ...] = ()
 
 
-RECORD_TYPES = (Made, SeriesRecord, ObservationRecord, DoseRecord, CycleRecord, LesionRecord, SubjectRecord)
+RECORD_TYPES = (
+    Made,
+    SeriesRecord,
+    ObservationRecord,
+    DoseRecord,
+    CycleRecord,
+    LesionRecord,
+    TransformRecord,
+    SubjectRecord,
+)
 """Value types the store must know beside those of core."""

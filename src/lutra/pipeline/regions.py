@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from attrs import frozen
 
-from lutra.core.region import ContourSet, Region
+from lutra.core.region import ContourSet, Region, RegionKind
 from lutra.core.source import SourceFile
+from lutra.core.study import Role
 from lutra.ingest import read_contours, read_segmentation
+from lutra.pipeline.alignment import Alignment
 from lutra.pipeline.conductor import Conductor, Made, OneFile
 from lutra.pipeline.images import Image
 from lutra.pipeline.protocol import Protocol
-from lutra.segment import regions_from_contours, regions_on_grid
+from lutra.segment import propagate_region, regions_from_contours, regions_on_grid
 
 MODALITIES = {"RTSTRUCT", "SEG"}
 """(0008,0060) of files that hold regions and no image."""
+FUNCTIONAL = {Role.THERAPY_SPECT, Role.FDG_PET, Role.SSTR_PET, Role.OTHER_PET, Role.ADC, Role.DWI}
+"""Images in which a lesion is measured by what it does, not by its size."""
 
 
 @frozen
@@ -63,6 +68,53 @@ def make_regions(
                 regions: tuple[Region, ...] = conductor.value(made)
                 seen += [Seen(image, made.item(n), region) for n, region in enumerate(regions)]
     return tuple(seen)
+
+
+def propagate_regions(
+    conductor: Conductor,
+    protocol: Protocol,
+    images: Sequence[Image],
+    seen: Sequence[Seen],
+    alignment: Alignment,
+) -> tuple[Seen, ...]:
+    """Bring regions to the images of frames that have none, from the nearest frame that has, by the map between the two.
+
+    Organs go to every image. Lesions go where something is measured in them, beside a functional image: on a CT alone the
+    outline of another day would pass for a measurement of size.
+    """
+    drawn = {s.image.header.frame_of_reference for s in seen}
+    functional = {i.header.frame_of_reference for i in images if i.role in FUNCTIONAL}
+    propagated = []
+    for image in images:
+        frame = image.header.frame_of_reference
+        source = "" if frame in drawn else alignment.source_of(frame, drawn)
+        transform = alignment.between(frame, source) if source else None
+        if not transform:
+            continue
+        for one in _finest(s for s in seen if s.image.header.frame_of_reference == source):
+            if one.region.kind is RegionKind.LESION and frame not in functional:
+                continue
+            made = conductor.step(
+                "segment.propagate",
+                propagate_region,
+                {"region": one.step, "transform": transform, "grid": image.header.grid},
+                settings=protocol.segment,
+            )
+            propagated += [Seen(image, made, conductor.value(made))] if made else []
+    return tuple(propagated)
+
+
+def _finest(seen: Iterable[Seen]) -> tuple[Seen, ...]:
+    """Of a region that lies on several images of a frame, the one on the smallest voxels."""
+    best: dict[tuple[str, str, int], Seen] = {}
+    met: Counter[tuple[str, str, str]] = Counter()
+    for one in seen:
+        on_image = one.region.source, one.region.name, one.image.header.series_uid
+        key = one.region.source, one.region.name, met[on_image]  # an author may give one name to several regions
+        met[on_image] += 1
+        if key not in best or one.region.grid.voxel_volume_ml < best[key].region.grid.voxel_volume_ml:
+            best[key] = one
+    return tuple(best.values())
 
 
 def _read(conductor: Conductor, source: SourceFile) -> _Drawing | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
@@ -15,12 +14,14 @@ from lutra.core.region import Region, RegionKind
 from lutra.core.source import SourceFile
 from lutra.core.study import Role, Subject, Timepoint
 from lutra.pipeline import plugins, wiring
+from lutra.pipeline.alignment import Alignment
 from lutra.pipeline.changes import changes_from_baseline
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.images import Image, make_image, with_label
 from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import CycleRecord, DoseRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
-from lutra.pipeline.regions import MODALITIES, Seen, make_regions
+from lutra.pipeline.regions import MODALITIES, Seen, make_regions, propagate_regions
+from lutra.pipeline.seeds import seed_of
 from lutra.pipeline.timeline import subject_timeline
 from lutra.quantify import measure_features
 from lutra.quantify.comparable import PET
@@ -66,6 +67,9 @@ def run_subject(
     images.sort(key=lambda i: order[i.header.series_uid])
 
     seen = make_regions(conductor, protocol, images, drawings)
+    drawn = {s.image.header.frame_of_reference for s in seen}
+    alignment = Alignment(conductor, protocol, subject_id, images, drawn)
+    seen += propagate_regions(conductor, protocol, images, seen, alignment)
     lesions = _lesions(conductor, protocol, subject_id, seen, order)
     # Scans of one session may share a grid and so the very same region: the image tells them apart.
     where = {(s.image.header.series_uid, s.step.reference): s for s in seen}
@@ -96,7 +100,8 @@ def run_subject(
     series = tuple(
         with_label(records[uid], timepoints.get(uid)) for uid in sorted(records, key=lambda u: order.get(u, -1))
     )
-    return SubjectRecord(subject, series, lesion_records, organs, tuple(conductor.receipts[first_receipt:]))
+    receipts = tuple(conductor.receipts[first_receipt:])
+    return SubjectRecord(subject, series, lesion_records, organs, receipts, tuple(alignment.records))
 
 
 # ---- 5 track ----
@@ -233,7 +238,7 @@ def _fit(
         partial(wiring.fit_curve, models=models),
         {"curve": curve},
         settings=protocol.kinetics,
-        seed=_seed(protocol, subject_id, lesion_id, str(timepoints[scans[0].series_uid].cycle)),
+        seed=seed_of(protocol, subject_id, lesion_id, str(timepoints[scans[0].series_uid].cycle)),
         code="lutra.kinetics",
     )
 
@@ -284,12 +289,6 @@ def _responses(
         settings=protocol.response.options(),
         code="lutra.response",
     )
-
-
-def _seed(protocol: Protocol, *parts: str) -> int:
-    """Seed of one step: follows from the study's seed and from what the step is about, not from the order of the run."""
-    text = "\0".join((str(protocol.study.seed), *parts))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
 def _point(region: Region) -> tuple[float, float, float]:

@@ -17,6 +17,7 @@ from lutra.core.units import HOUR_S
 from lutra.core.volume import Volume
 from lutra.imaging.render import Scale, crop_png, outline_in_crop
 from lutra.pipeline import why
+from lutra.pipeline.alignment_view import transform_views
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.pipeline.results import (
@@ -167,6 +168,7 @@ class Gatherer:
             lesions=lesions,
             findings=self._findings,
             dates_moved=any(h.dates_moved for h in headers),
+            transforms=transform_views(self._conductor, self._record, self._slug, self._images),
         )
 
     def _value(self, made: Made) -> SeriesHeader | None:
@@ -321,8 +323,8 @@ class Gatherer:
 
     def _region(self, observation: ObservationRecord) -> Region:
         output, _, index = observation.region.rstrip("]").partition("[")
-        regions: tuple[Region, ...] = self._conductor.store.get(output)
-        return regions[int(index)]
+        stored: Region | tuple[Region, ...] = self._conductor.store.get(output)
+        return stored if isinstance(stored, Region) else stored[int(index)]
 
     def _curve(self, lesion: LesionRecord, cycle: CycleRecord) -> CurveView:
         fit: TacFit = self._conductor.value(cycle.fit)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
+import numpy as np
 from attrs import evolve
 
 from lutra.core.calibration import Calibration
@@ -17,14 +19,44 @@ from lutra.core.measurement import Measurements
 from lutra.core.region import Region
 from lutra.core.response import DiameterPair, ResponseAssessment
 from lutra.core.study import Role, SeriesHeader
+from lutra.core.transform import Transform
 from lutra.core.volume import Volume
 from lutra.dose.compare import compare_engines
 from lutra.dose.mass import mass_from_ct, mass_from_volume
 from lutra.dose.settings import DoseSettings
 from lutra.kinetics.fit import fit_first
 from lutra.kinetics.settings import KineticsSettings
-from lutra.ports import DoseEngine, KineticsModel, ResponseCriterion, Settings
+from lutra.ports import DoseEngine, KineticsModel, Registrar, ResponseCriterion, Settings
 from lutra.quantify import QuantifySettings, measure, suv_scales
+
+
+def register(
+    registrar: Registrar,
+    fixed: Volume,
+    moving: Volume,
+    settings: Settings,
+    seed: int,
+    start: Transform | None = None,
+) -> Outcome[Transform]:
+    """Ask a registrar for the map between two images."""
+    return registrar.register(fixed, moving, settings, seed, start)
+
+
+def chained(links: tuple[Transform, ...]) -> Outcome[Transform]:
+    """Chain maps; the first one's fixed frame is the chain's."""
+    return Outcome(reduce(Transform.after, links))
+
+
+def by_hand(transform: Transform, note: str) -> Outcome[Transform]:
+    """Take a map a person made, and say so."""
+    text = f"The map from {transform.moving_frame} to {transform.fixed_frame} was made by hand: {note}."
+    evidence = {"fixed": transform.fixed_frame, "moving": transform.moving_frame}
+    return Outcome(transform, (Finding(Severity.INFO, "align.by-hand", text, evidence),))
+
+
+def identity(frame: str) -> Outcome[Transform]:
+    """Map a frame to itself."""
+    return Outcome(Transform(frame, frame, np.eye(4), 0.0, "same frame"))
 
 
 def measure_region(

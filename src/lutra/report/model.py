@@ -181,6 +181,32 @@ class LesionView:
 
 
 @frozen
+class TransformView:
+    """The map between two images of different frames of reference.
+
+    Parameters
+    ----------
+    error_mm
+        None if it was not evaluated, or there is no map.
+    checks
+        Name, value and unit of each check that was made.
+    reason
+        Why there is no map; empty if there is one.
+    picture_png
+        The two images in squares by turns, so that edges show whether they meet.
+    """
+
+    fixed_label: str
+    moving_label: str
+    method: str
+    error_mm: float | None
+    checks: tuple[tuple[str, float, str], ...]
+    reason: str
+    picture_png: str | None
+    receipt: str
+
+
+@frozen
 class CycleView:
     """One infusion and its scans, each a label and hours after the start."""
 
@@ -204,6 +230,7 @@ class SubjectView:
     lesions: tuple[LesionView, ...]
     findings: tuple[Finding, ...]
     dates_moved: bool = False
+    transforms: tuple[TransformView, ...] = ()
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:

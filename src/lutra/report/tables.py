@@ -100,6 +100,21 @@ CHANGE_SCHEMA = pa.schema(
     ]
 )
 """`change` and limits are relative; between the limits nothing is known to have changed."""
+TRANSFORM_SCHEMA = pa.schema(
+    [
+        ("subject", TEXT),
+        ("fixed", TEXT),
+        ("moving", TEXT),
+        ("method", TEXT),
+        ("error_mm", FLOAT),
+        ("check", TEXT),
+        ("value", FLOAT),
+        ("unit", TEXT),
+        ("reason", TEXT),
+        ("receipt", TEXT),
+    ]
+)
+"""One row per check of a registration; a single row without a check where none was made."""
 DIAMETERS = ("longest-diameter", "short-axis")
 
 
@@ -117,6 +132,7 @@ def write_tables(study: StudyView, folder: Path) -> None:
     _write(folder / "responses", RESPONSE_SCHEMA, list(_response_rows(study)))
     _write(folder / "features", FEATURE_SCHEMA, list(_feature_rows(study)))
     _write(folder / "changes", CHANGE_SCHEMA, list(_change_rows(study)))
+    _write(folder / "registrations", TRANSFORM_SCHEMA, list(_transform_rows(study)))
     _write(folder / "findings", FINDING_SCHEMA, list(_finding_rows(study)))
 
 
@@ -238,6 +254,22 @@ def _change_rows(study: StudyView) -> Iterator[Row]:
                     "limits_confirmed": c.confirmed,
                     "key": c.key or None,
                 }
+
+
+def _transform_rows(study: StudyView) -> Iterator[Row]:
+    for subject in study.subjects:
+        for t in subject.transforms:
+            whose: Row = {
+                "subject": subject.subject_id,
+                "fixed": t.fixed_label,
+                "moving": t.moving_label,
+                "method": t.method,
+                "error_mm": t.error_mm,
+                "reason": t.reason or None,
+                "receipt": t.receipt,
+            }
+            for name, value, unit in t.checks or ((None, None, None),):
+                yield {**whose, "check": name, "value": value, "unit": unit}
 
 
 def _finding_rows(study: StudyView) -> Iterator[Row]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lutra.report.model import CurveView, DoseView, LesionView, SubjectView
+from lutra.report.model import CurveView, DoseView, LesionView, SubjectView, TransformView
 from lutra.report.numbers import MINUS, NBSP, change_text, plain_text
 
 REPEATABILITY = 0.1
@@ -87,6 +87,18 @@ def size_title(lesion: LesionView) -> str:
     last = lesion.responses[-1]
     sizes = f"{last.current_mm:.0f}{NBSP}mm, {change_text(last.change)} from {last.baseline_mm:.0f}{NBSP}mm"
     return f"{sizes}: {last.category}"
+
+
+def registration_title(transforms: Sequence[TransformView]) -> str:
+    """Say how well the images of different frames of reference meet."""
+    failed = sum(bool(t.reason) for t in transforms)
+    if failed:
+        return f"{failed} of {plural(len(transforms), 'registration')} failed"
+    errors = [t.error_mm for t in transforms]
+    known = [error for error in errors if error is not None]
+    if len(known) < len(errors):
+        return f"{plural(len(transforms), 'registration')}, not all with an error estimate"
+    return f"{plural(len(transforms), 'registration')}, largest error {max(known):.1f}{NBSP}mm"
 
 
 def findings_title(n: int) -> str:

@@ -1,0 +1,92 @@
+"""Gathers what the report shows of registrations."""
+
+from __future__ import annotations
+
+from lutra.core.errors import LutraError
+from lutra.core.study import Role
+from lutra.core.transform import QUALITY, Transform
+from lutra.core.volume import Volume
+from lutra.imaging.render import checkerboard_png
+from lutra.pipeline.conductor import Conductor
+from lutra.pipeline.record import SubjectRecord, TransformRecord
+from lutra.report.model import TransformView
+
+CHECKS = {
+    "multi_start_agreement_mm": ("starts differ by", "mm"),
+    "starts_agreeing": ("starts agreeing", ""),
+    "overlap": ("overlap of the fields", ""),
+    "body_dice": ("body, Dice", ""),
+    "bone_dice": ("bone, Dice", ""),
+    "jacobian_low": ("local volume ratio, 1st percentile", ""),
+    "jacobian_high": ("local volume ratio, 99th percentile", ""),
+    "folded": ("folded share", ""),
+    "inverse_consistency_mm": ("there and back", "mm"),
+    "landmark_error_mm": ("landmarks, rms", "mm"),
+}
+"""Checks a page shows, in this order: words and unit. Those left out stand in the receipt."""
+CT_WINDOW = (-160.0, 240.0)
+
+
+def transform_views(
+    conductor: Conductor, record: SubjectRecord, slug: str, images: dict[str, bytes]
+) -> tuple[TransformView, ...]:
+    """Say of every map how it was found and how far it is to be trusted; pictures go into `images`."""
+    labels = {t.series_uid: t.label for t in record.subject.timepoints}
+    return tuple(
+        _view(conductor, record, transform, labels, f"{slug}-registration-{number}.png", images)
+        for number, transform in enumerate(record.transforms, start=1)
+    )
+
+
+def _view(
+    conductor: Conductor,
+    record: SubjectRecord,
+    made: TransformRecord,
+    labels: dict[str, str],
+    name: str,
+    images: dict[str, bytes],
+) -> TransformView:
+    fixed, moving = labels[made.fixed_series], labels[made.moving_series]
+    if not made.transform:
+        reason = " ".join(finding.text for finding in conductor.findings([made.transform.receipt]))
+        return TransformView(fixed, moving, "", None, (), reason, None, made.transform.receipt)
+    transform: Transform = conductor.value(made.transform)
+    checks = tuple(
+        (words, transform.quality[check], unit) for check, (words, unit) in CHECKS.items() if check in transform.quality
+    )
+    picture = _picture(conductor, record, made, transform)
+    if picture is not None:
+        images[name] = picture
+    return TransformView(
+        fixed,
+        moving,
+        transform.method,
+        transform.error_mm,
+        checks,
+        "",
+        None if picture is None else name,
+        made.transform.receipt,
+    )
+
+
+def _picture(conductor: Conductor, record: SubjectRecord, made: TransformRecord, transform: Transform) -> bytes | None:
+    series = {s.series_uid: s for s in record.series}
+    both = [series[uid].image for uid in (made.fixed_series, made.moving_series)]
+    roles = {t.series_uid: t.role for t in record.subject.timepoints}
+    if not all(both):
+        return None
+    fixed, moving = (conductor.value(image) for image in both if image)
+    windows = [
+        _window(volume, roles[uid]) for volume, uid in ((fixed, made.fixed_series), (moving, made.moving_series))
+    ]
+    try:
+        return checkerboard_png(fixed, moving, transform, windows[0], windows[1])
+    except LutraError:  # too oblique for a plane of the body; the numbers stand
+        return None
+
+
+def _window(volume: Volume, role: Role) -> tuple[float, float]:
+    return CT_WINDOW if role is Role.CT else (0.0, float(volume.values.max()))
+
+
+assert set(CHECKS) <= set(QUALITY)  # noqa: S101

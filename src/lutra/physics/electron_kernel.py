@@ -19,7 +19,7 @@ from lutra.physics.electron_steps import (
 from lutra.physics.random_numbers import State, start, uniform
 from lutra.physics.transport_tables import Tables, at_energy
 
-STEP = 0.08
+STEP = 0.1
 """Share of the range left that one step takes. [1]"""
 FIXED_POINT = 1e6
 """Tallies count millionths of a keV in whole numbers, so that the sum does not depend on the order."""

@@ -15,7 +15,7 @@ KEV_PER_G_IN_GY = 1.602176634e-13
 """One keV in one gram. [Gy]"""
 SUBSHELLS = 4
 """Points within a shell at which it is looked at."""
-DIRECTIONS = 20000
+DIRECTIONS = 1200
 """Directions at which a shell is looked at."""
 
 

@@ -34,7 +34,11 @@ def value(function, z, at, beyond):
 def klein_nishina(kev):
     """Cross section of a free electron, up to a factor."""
     a = kev / 510.99895
-    return (1 + a) / a**2 * (2 * (1 + a) / (1 + 2 * a) - np.log1p(2 * a) / a) + np.log1p(2 * a) / (2 * a) - (1 + 3 * a) / (1 + 2 * a) ** 2
+    return (
+        (1 + a) / a**2 * (2 * (1 + a) / (1 + 2 * a) - np.log1p(2 * a) / a)
+        + np.log1p(2 * a) / (2 * a)
+        - (1 + 3 * a) / (1 + 2 * a) ** 2
+    )
 
 
 def continued(row, *, scattering):

@@ -77,9 +77,9 @@ def kernel(
         audit = {
             "emitted_kev": emitted.electron_kev + emitted.photon_kev + emitted.alpha_kev,
             "electrons_in_kernel_kev": electrons.energy_kev,
-            "electrons_beyond_kev": electrons.beyond_kev,
+            "electrons_beyond_kev": float(of_point.electron_kev.sum()) - electrons.energy_kev,
             "photons_in_kernel_kev": photons.energy_kev,
-            "photons_beyond_kev": photons.beyond_kev,
+            "photons_beyond_kev": of_point.emitted_photon_kev - photons.energy_kev,
         }
         audit["unaccounted_kev"] = audit["emitted_kev"] - sum(list(audit.values())[1:])
         np.savez_compressed(

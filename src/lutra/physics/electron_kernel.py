@@ -27,7 +27,9 @@ BLOCKS = 256
 """Histories are shared among threads in this many blocks, whatever the number of threads."""
 
 
-def radial_deposit(tables: Tables, medium: int, kev: float, bins: int, histories: int, seed: int) -> npt.NDArray[np.float64]:
+def radial_deposit(
+    tables: Tables, medium: int, kev: float, bins: int, histories: int, seed: int
+) -> npt.NDArray[np.float64]:
     """Share of the energy deposited in shells around the source, by distance over the range.
 
     Parameters

@@ -15,8 +15,10 @@ KEV_PER_G_IN_GY = 1.602176634e-13
 """One keV in one gram. [Gy]"""
 SUBSHELLS = 4
 """Points within a shell at which it is looked at."""
-DIRECTIONS = 1200
+DIRECTIONS = 12000
 """Directions at which a shell is looked at."""
+NEAR_VOXELS = 8
+"""Up to here energy is spread by shells; further out the kernel hardly changes within a voxel."""
 
 
 @frozen
@@ -65,13 +67,10 @@ class VoxelKernel:
         The source is the middle voxel. [Gy/(Bq.s)] (nx, ny, nz)
     energy_kev
         Energy per decay in all the voxels. [keV]
-    beyond_kev
-        Energy per decay that stays in the medium, but beyond them. [keV]
     """
 
     gy_per_bq_s: Array = field(converter=float64)
     energy_kev: float
-    beyond_kev: float
 
 
 def voxel_kernel(
@@ -105,11 +104,14 @@ def voxel_kernel(
     radii = _subshells()
     radii_mm = radii / density_g_per_ml * 10.0
     weights = np.repeat(energy_kev / SUBSHELLS, SUBSHELLS)
+    near = np.zeros(np.minimum(half, NEAR_VOXELS) + 2)
+    _spread(near, _octant_directions() / np.array(voxel_mm), radii_mm, weights)
     octant = np.zeros(half + 2)
-    _spread(octant, _octant_directions() / np.array(voxel_mm), radii_mm, weights)
+    _fill_far(octant, energy_kev, EDGES_G_PER_CM2 / density_g_per_ml * 10.0, np.array(voxel_mm))
+    octant[tuple(slice(0, n - 1) for n in near.shape)] = near[:-1, :-1, :-1]
     full = _mirrored(octant)[tuple(slice(1, -1) for _ in range(3))]
     mass_g = float(np.prod(voxel_mm)) * 1e-3 * density_g_per_ml
-    return VoxelKernel(full * KEV_PER_G_IN_GY / mass_g, float(full.sum()), float(energy_kev.sum() - full.sum()))
+    return VoxelKernel(full * KEV_PER_G_IN_GY / mass_g, float(full.sum()))
 
 
 @compiled
@@ -128,6 +130,37 @@ def _spread(octant: Array, steps: Array, radii_mm: Array, weights: Array) -> Non
                     for dk in range(2):
                         share = (a if di else 1 - a) * (b if dj else 1 - b) * (c if dk else 1 - c)
                         octant[i + di, j + dj, k + dk] += weight * share
+
+
+@compiled
+def _fill_far(octant: Array, energy_kev: Array, edges_mm: Array, voxel_mm: Array) -> None:
+    """Energy in each voxel from the density of the kernel at eight points, placed so that they have the variance of the tent."""
+    offset = voxel_mm / np.sqrt(6.0)
+    volume = voxel_mm[0] * voxel_mm[1] * voxel_mm[2]
+    # All shells but the first are evenly spaced in the logarithm.
+    first, step = np.log(edges_mm[1]), np.log(edges_mm[2] / edges_mm[1])
+    density = energy_kev / (4.0 / 3.0 * np.pi * (edges_mm[1:] ** 3 - edges_mm[:-1] ** 3))
+    for i in range(octant.shape[0]):
+        for j in range(octant.shape[1]):
+            for k in range(octant.shape[2]):
+                if max(i, j, k) < NEAR_VOXELS:
+                    continue
+                mean = 0.0
+                for a in (-1, 1):
+                    for b in (-1, 1):
+                        for c in (-1, 1):
+                            x, y, z = (
+                                i * voxel_mm[0] + a * offset[0],
+                                j * voxel_mm[1] + b * offset[1],
+                                k * voxel_mm[2] + c * offset[2],
+                            )
+                            place = (0.5 * np.log(x * x + y * y + z * z) - first) / step + 0.5  # centre of shell 1 at 1
+                            n = min(max(int(place), 1), density.size - 2)
+                            share = place - n
+                            mean += (1.0 - share) * density[n] + share * density[n + 1]
+                # A voxel on a plane of symmetry stands for fewer images of itself: the mirror shares energy by eight.
+                images = (1 if i == 0 else 2) * (1 if j == 0 else 2) * (1 if k == 0 else 2)
+                octant[i, j, k] = mean / 8.0 * volume * images
 
 
 def _mirrored(octant: Array) -> Array:

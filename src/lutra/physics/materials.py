@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 
 import numpy as np
@@ -9,8 +10,12 @@ import numpy.typing as npt
 from attrs import field, frozen
 
 from lutra.core.errors import UsageError
-from lutra.core.frozen import FrozenMap, frozen_map
+from lutra.core.frozen import FrozenMap
 from lutra.reference.interactions import elements
+
+
+def _frozen(shares: Mapping[int, float]) -> FrozenMap[int, float]:
+    return FrozenMap(shares)
 
 
 @frozen
@@ -39,7 +44,7 @@ class Material:
     """
 
     name: str
-    fractions: FrozenMap[int, float] = field(converter=frozen_map)
+    fractions: FrozenMap[int, float] = field(converter=_frozen)
     excitation_ev: float
     density_g_per_ml: float
     density_effect: DensityEffect
@@ -110,14 +115,12 @@ def material(name: str) -> Material:
 def _bony(name: str, share: float) -> Material:
     """Mix bone into soft tissue by mass; excitation energies mix by electrons, in the logarithm (Bragg)."""
     elements_in = {*BONE.fractions, *SOFT.fractions}
-    fractions = {
-        z: share * BONE.fractions.get(z, 0.0) + (1 - share) * SOFT.fractions.get(z, 0.0) for z in elements_in
-    }
+    fractions = {z: share * BONE.fractions.get(z, 0.0) + (1 - share) * SOFT.fractions.get(z, 0.0) for z in elements_in}
     weights = share * BONE.electrons_per_mass, (1 - share) * SOFT.electrons_per_mass
     logs = np.log([BONE.excitation_ev, SOFT.excitation_ev])
     density = 1 / (share / BONE.density_g_per_ml + (1 - share) / SOFT.density_g_per_ml)
     excitation_ev = float(np.exp(np.average(logs, weights=weights)))
-    return Material(name, FrozenMap(dict(sorted(fractions.items()))), excitation_ev, density, SOFT.density_effect)
+    return Material(name, dict(sorted(fractions.items())), excitation_ev, density, SOFT.density_effect)
 
 
 @cache

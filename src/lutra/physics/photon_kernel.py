@@ -36,7 +36,9 @@ def radial_absorption(tables: Tables, medium: int, kev: float, edges: Array, his
     blocks = np.zeros((BLOCKS, edges.size), np.int64)
     _run(tables, medium, kev, edges, histories, seed, blocks)
     scattered = blocks.sum(axis=0)[:-1] / (FIXED_POINT * kev * (histories // BLOCKS * BLOCKS))
-    absorbed, turned, kept = (at_energy(t, medium, kev) for t in (tables.photoelectric, tables.incoherent, tables.coherent))
+    absorbed, turned, kept = (
+        at_energy(t, medium, kev) for t in (tables.photoelectric, tables.incoherent, tables.coherent)
+    )
     whole = absorbed + turned + kept
     given = (absorbed + turned * mean_transfer_kev(tables, medium, kev) / kev) / whole
     return scattered - given * np.diff(np.exp(-whole * edges))

@@ -2,8 +2,8 @@
 
 References
 ----------
-[klein-nishina] Klein and Nishina, Z Phys 52:853; [kahn] Kahn, RAND R-190; [waller-hartree] Waller and Hartree, Proc R Soc A 124:119:
-binding by the incoherent scattering function; [egs4] Nelson et al., SLAC-265: drawing of the scattered energy.
+[klein-nishina] Klein and Nishina, Z Phys 52:853; [waller-hartree] Waller and Hartree, Proc R Soc A 124:119: binding by the
+incoherent scattering function; [egs4] Nelson et al., SLAC-265: drawing of the scattered energy.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Energy around a point of decay in a homogeneous medium, for any nuclide. Sums over tables: nothing is drawn, no energy is lost."""
+"""Energy around a point of decay in a homogeneous medium. Sums over tables: nothing is drawn, no energy is lost."""
 
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ class PointKernel:
         first. [keV] (600)
     photon_kev
         Of photons, bremsstrahlung among them. [keV] (600)
+    emitted_photon_kev
+        Energy of all photons, bremsstrahlung among them, however far they get. [keV]
     """
 
     nuclide: str
     material: str
     electron_kev: Array = field(converter=float64)
     photon_kev: Array = field(converter=float64)
+    emitted_photon_kev: float
 
 
 @lru_cache(maxsize=64)
@@ -59,7 +62,7 @@ def point_kernel(nuclide: str, medium: str) -> PointKernel:
     lines = np.concatenate([emitted.photons, bremsstrahlung(energies, numbers, medium, radiated)], axis=1)
     per_shell = np.diff(electrons)
     per_shell[0] += emitted.alpha_kev
-    return PointKernel(nuclide, medium, per_shell, np.diff(_photons(lines, medium)))
+    return PointKernel(nuclide, medium, per_shell, np.diff(_photons(lines, medium)), emitted.photon_kev + radiated)
 
 
 def electron_spectrum(emitted: Emission) -> tuple[Array, Array]:

@@ -81,7 +81,5 @@ def first_transport(medium: Material, kev: npt.NDArray[np.float64]) -> npt.NDArr
         alpha_z = z / 137.036
         screening = 0.25 * (z ** (1 / 3) / (137.036 * 0.885)) ** 2 / momentum2 * (1.13 + 3.76 * alpha_z**2 / beta2)
         cross_section = 2 * np.pi * 0.0794079 * z * (z + 1) / (momentum2 * beta2)  # [barn]
-        total += (
-            share / atomic_weight(z) * 0.602214 * cross_section * (np.log1p(1 / screening) - 1 / (1 + screening))
-        )
+        total += share / atomic_weight(z) * 0.602214 * cross_section * (np.log1p(1 / screening) - 1 / (1 + screening))
     return total

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import floor
+
 import numba
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +13,7 @@ from lutra.physics.directions import deflected, isotropic
 from lutra.physics.electron_steps import STOP_KEV, cosine_of_step, deposited_between, energy_after
 from lutra.physics.random_numbers import State, start, uniform
 from lutra.physics.transport_tables import Array, Tables, at_energy
-from lutra.physics.voxels import EnergyMap, Source, Voxels, deposit, escape, in_batches, source_of, start_point
+from lutra.physics.voxels import EnergyMap, Source, Voxels, birth, deposit, escape, in_batches, source_of
 
 STEP = 0.15
 """Share of the range left that one step takes at most. [1]"""
@@ -41,14 +43,12 @@ def electron_energy(
     OutsideValidity
         If the activity is no source.
     """
-    source = source_of(activity)
-    energies, numbers = spectrum
-    cumulated = np.cumsum(numbers) / numbers.sum()
+    source = source_of(activity, *spectrum)
 
     def run(first: int, last: int, tally: npt.NDArray[np.int64]) -> None:
-        _run(tables, voxels, source, energies, cumulated, first, last, seed, tally)
+        _run(tables, voxels, source, first, last, seed, tally)
 
-    return in_batches(run, histories, voxels.medium.shape, float(numbers.sum()))
+    return in_batches(run, histories, voxels.medium.shape, float(spectrum[1].sum()))
 
 
 @numba.njit(parallel=True, cache=True, error_model="numpy", nogil=True)
@@ -56,8 +56,6 @@ def _run(
     tables: Tables,
     voxels: Voxels,
     source: Source,
-    energies: Array,
-    cumulated: Array,
     first: int,
     last: int,
     seed: int,
@@ -70,9 +68,8 @@ def _run(
         for history in range(first + (last - first) * chunk // chunks, first + (last - first) * (chunk + 1) // chunks):
             start(state, seed, history)
             share = (history - first + uniform(state)) / (last - first)
-            x, y, z = start_point(source, voxels, share, uniform(state), uniform(state), uniform(state))
-            line = min(np.searchsorted(cumulated, uniform(state), side="right"), energies.size - 1)
-            electron(tables, voxels, x, y, z, energies[line], state, own)
+            x, y, z, kev = birth(source, voxels, share, state)
+            electron(tables, voxels, x, y, z, kev, state, own)
 
 
 @compiled
@@ -84,7 +81,7 @@ def electron(
     edge = voxels.edge_cm
     u, v, w = isotropic(state)
     while True:
-        i, j, k = int(np.floor(x / edge[0])), int(np.floor(y / edge[1])), int(np.floor(z / edge[2]))
+        i, j, k = floor(x / edge[0]), floor(y / edge[1]), floor(z / edge[2])
         if i < 0 or j < 0 or k < 0 or i >= nx or j >= ny or k >= nz:
             escape(tally, kev)
             return

@@ -20,7 +20,7 @@ from lutra.physics.directions import deflected, isotropic
 from lutra.physics.photon_steps import STOP_KEV, compton, rayleigh
 from lutra.physics.random_numbers import State, start, uniform
 from lutra.physics.transport_tables import Array, Tables, at_energy
-from lutra.physics.voxels import EnergyMap, Source, Voxels, deposit, escape, in_batches, source_of, start_point
+from lutra.physics.voxels import EnergyMap, Source, Voxels, birth, deposit, escape, in_batches, source_of
 
 
 def photon_energy(
@@ -42,14 +42,11 @@ def photon_energy(
     OutsideValidity
         If the activity is no source.
     """
-    source = source_of(activity)
-    kev = np.ascontiguousarray(lines[0])
-    cumulated = np.cumsum(lines[1]) / lines[1].sum()
+    source = source_of(activity, *lines)
     most = majorant(tables, voxels)
-    whole = max(histories, 1)
 
     def run(first: int, last: int, tally: npt.NDArray[np.int64]) -> None:
-        _run(tables, voxels, source, kev, cumulated, most, first, last, whole, seed, tally)
+        _run(tables, voxels, source, most, first, last, seed, tally)
 
     return in_batches(run, histories, voxels.medium.shape, float(lines[1].sum()))
 
@@ -68,12 +65,9 @@ def _run(
     tables: Tables,
     voxels: Voxels,
     source: Source,
-    kev: Array,
-    cumulated: Array,
     most: Array,
     first: int,
     last: int,
-    whole: int,
     seed: int,
     tally: npt.NDArray[np.int64],
 ) -> None:
@@ -85,9 +79,8 @@ def _run(
             start(state, seed, history)
             # Decays are taken in order of the voxels: every batch samples the whole source evenly.
             share = (history - first + uniform(state)) / (last - first)
-            x, y, z = start_point(source, voxels, share, uniform(state), uniform(state), uniform(state))
-            line = min(np.searchsorted(cumulated, uniform(state), side="right"), kev.size - 1)
-            photon(tables, voxels, most, x, y, z, kev[line], state, own)
+            x, y, z, kev = birth(source, voxels, share, state)
+            photon(tables, voxels, most, x, y, z, kev, state, own)
 
 
 @compiled
@@ -111,7 +104,7 @@ def photon(
         while True:
             way = -log(1.0 - uniform(state)) / limit
             x, y, z = x + u * way, y + v * way, z + w * way
-            i, j, k = int(floor(x / edge[0])), int(floor(y / edge[1])), int(floor(z / edge[2]))
+            i, j, k = floor(x / edge[0]), floor(y / edge[1]), floor(z / edge[2])
             if i < 0 or j < 0 or k < 0 or i >= nx or j >= ny or k >= nz:
                 escape(tally, kev)
                 return

@@ -13,6 +13,7 @@ from attrs import field, frozen
 from lutra.core.errors import OutsideValidity
 from lutra.core.frozen import float64
 from lutra.physics.compiled import compiled
+from lutra.physics.random_numbers import State, uniform
 
 FIXED_POINT = 1e5
 """Tallies count 1e-5 keV in whole numbers: sums of whole numbers do not depend on their order, so neither on the threads."""
@@ -81,22 +82,27 @@ def in_batches(run: Run, histories: int, shape: tuple[int, int, int], weight: fl
 
 
 class Source(NamedTuple):
-    """Where decays happen.
+    """Where particles start, and with what energy.
 
     Parameters
     ----------
-    voxel
-        Flat indices of the voxels with activity. (n)
-    cumulated
-        Share of the decays in the voxels up to and including each. [1] (n)
+    voxel, voxel_share
+        Flat indices of the voxels with activity, and the share of the decays in the voxels up to and including each.
+        [1] (n)
+    kev, kev_share
+        Energies, and the share of the particles of the energies up to and including each. [keV, 1] (m)
     """
 
     voxel: npt.NDArray[np.int64]
-    cumulated: npt.NDArray[np.float64]
+    voxel_share: npt.NDArray[np.float64]
+    kev: npt.NDArray[np.float64]
+    kev_share: npt.NDArray[np.float64]
 
 
-def source_of(activity: npt.NDArray[np.floating]) -> Source:  # type: ignore[type-arg]
-    """Take the decays of an image as a source.
+def source_of(
+    activity: npt.NDArray[np.float64], kev: npt.NDArray[np.float64], numbers: npt.NDArray[np.float64]
+) -> Source:
+    """Take the decays of an image as a source of particles of these energies and numbers per decay.
 
     Raises
     ------
@@ -110,18 +116,22 @@ def source_of(activity: npt.NDArray[np.floating]) -> Source:  # type: ignore[typ
             required="finite values, none below 0, not all 0",
         )
     voxel = np.flatnonzero(flat)
-    cumulated = np.cumsum(flat[voxel])
-    return Source(voxel, cumulated / cumulated[-1])
+    decays, particles = np.cumsum(flat[voxel]), np.cumsum(numbers)
+    return Source(voxel, decays / decays[-1], np.ascontiguousarray(kev), particles / particles[-1])
 
 
 @compiled
-def start_point(source: Source, voxels: Voxels, share: float, a: float, b: float, c: float) -> tuple[float, float, float]:
-    """Point of decay: the voxel by the share of all decays, the place in it by three numbers from 0 to 1. [cm]"""
-    n = min(np.searchsorted(source.cumulated, share, side="right"), source.voxel.size - 1)
+def birth(source: Source, voxels: Voxels, share: float, state: State) -> tuple[float, float, float, float]:
+    """Draw place [cm] and energy [keV] of a particle; its voxel is the one that holds a share of all decays."""
+    n = min(np.searchsorted(source.voxel_share, share, side="right"), source.voxel.size - 1)
     flat = source.voxel[n]
     _, ny, nz = voxels.medium.shape
     edge = voxels.edge_cm
-    return (flat // (ny * nz) + a) * edge[0], (flat // nz % ny + b) * edge[1], (flat % nz + c) * edge[2]
+    x = (flat // (ny * nz) + uniform(state)) * edge[0]
+    y = (flat // nz % ny + uniform(state)) * edge[1]
+    z = (flat % nz + uniform(state)) * edge[2]
+    m = min(np.searchsorted(source.kev_share, uniform(state), side="right"), source.kev.size - 1)
+    return x, y, z, source.kev[m]
 
 
 @compiled

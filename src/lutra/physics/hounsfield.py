@@ -27,9 +27,10 @@ def density_g_per_ml(hu: npt.ArrayLike) -> npt.NDArray[np.float32]:
     ----------
     [schneider2000] Schneider et al., Phys Med Biol 45:459.
     """
-    return np.interp(hu, HU_NODES, DENSITY_NODES_G_PER_ML).astype(np.float32)
+    return np.interp(np.asarray(hu, np.float64), HU_NODES, DENSITY_NODES_G_PER_ML).astype(np.float32)
 
 
 def medium(hu: npt.ArrayLike) -> npt.NDArray[np.uint8]:
     """Index into :data:`MEDIA`."""
-    return np.digitize(np.asarray(hu), MEDIA_FROM_HU).astype(np.uint8)
+    index: npt.NDArray[np.uint8] = np.digitize(np.asarray(hu), MEDIA_FROM_HU).astype(np.uint8)
+    return index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import as_file, files
 
@@ -11,6 +12,10 @@ from attrs import field, frozen
 
 from lutra.core.errors import UsageError
 from lutra.core.frozen import float64
+
+
+def _texts(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(str(name) for name in names)
 
 
 @frozen(eq=False)
@@ -33,7 +38,7 @@ class KernelTables:
         Histories per energy. The sum over all shells has a relative standard error below 1e-3 by that.
     """
 
-    materials: tuple[str, ...] = field(converter=lambda names: tuple(str(name) for name in names))
+    materials: tuple[str, ...] = field(converter=_texts)
     histories: int = field(converter=int)
     electron_kev: npt.NDArray[np.float64] = field(converter=float64)
     electron_cumulated: npt.NDArray[np.float64] = field(converter=float64)

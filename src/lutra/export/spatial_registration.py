@@ -15,6 +15,7 @@ from pydicom.valuerep import format_number_as_ds
 
 from lutra import __version__
 from lutra.core.errors import Unreadable, UsageError
+from lutra.core.frozen import float64
 from lutra.core.region import ConceptCode
 from lutra.core.study import SeriesHeader
 from lutra.core.transform import DisplacementField, Transform
@@ -75,6 +76,7 @@ def write_spatial_registration(
     file.SOPClassUID = SpatialRegistrationStorage if field is None else DeformableSpatialRegistrationStorage
     file.SOPInstanceUID, file.SeriesInstanceUID = instance_uid, series_uid
     file.Modality, file.SeriesNumber, file.InstanceNumber = "REG", 900, 1
+    file.Laterality = ""
     file.FrameOfReferenceUID, file.PositionReferenceIndicator = transform.fixed_frame, ""
     file.ContentLabel, file.ContentDescription = "REGISTRATION", transform.method[:LONGEST_TEXT]
     file.ContentCreatorName = made_by
@@ -146,7 +148,7 @@ def _deformable(transform: Transform, field: DisplacementField, moving: Sequence
     item.ReferencedImageSequence = _images(moving)
     item.FrameOfReferenceTransformationComment = transform.method[:LONGEST_TEXT]
     item.RegistrationTypeCodeSequence = _coded(_method(transform))
-    item.PostDeformationMatrixRegistrationSequence = [_matrix(_inverse(transform))]
+    item.PostDeformationMatrixRegistrationSequence = [_matrix(float64(np.linalg.inv(transform.fixed_from_moving)))]
     item.DeformableRegistrationGridSequence = [_grid(field)]
     return item
 
@@ -176,11 +178,6 @@ def _matrix(matrix: npt.NDArray[np.float64]) -> Dataset:
     item.FrameOfReferenceTransformationMatrix = [format_number_as_ds(float(x)) for x in matrix.ravel()]
     item.FrameOfReferenceTransformationMatrixType = "RIGID" if rigid else "AFFINE"
     return item
-
-
-def _inverse(transform: Transform) -> npt.NDArray[np.float64]:
-    inverse: npt.NDArray[np.float64] = np.linalg.inv(transform.fixed_from_moving)
-    return inverse
 
 
 def _method(transform: Transform) -> ConceptCode | None:

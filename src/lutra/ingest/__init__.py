@@ -3,9 +3,9 @@
 Validates and refuses by name; never repairs silently, never modifies a file. `containers` unpacks, `intake` sorts files and
 `dicomdir` says whether all are there; `classic`, `enhanced` and `mosaic` make `frames` of a file, `diffusion` gives them their
 b-values, `geometry` stacks them on a grid, `series` makes one header of them, `image` their voxels; `contours` reads RTSTRUCT,
-`segmentation` SEG, `label_map` NIfTI, `dose_grid` RTDOSE, `spatial_registration` REG, `itk_transform` and `point_tables` what people
-make elsewhere; `elements`, `clock`, `radiopharmaceutical`, `pet` and `nm` read
-what they are called after; `bare` tells whole instances from broken ones. `dicomweb` and `receiver` fetch and receive, to `shelf`.
+`segmentation` SEG, `label_map` NIfTI, `dose_grid` RTDOSE, `spatial_registration` REG; `itk_transform` and `point_tables` read what
+people make elsewhere; `elements`, `clock`, `radiopharmaceutical`, `pet` and `nm` read what they are called after; `bare` tells
+whole instances from broken ones. `dicomweb` and `receiver` fetch and receive, to `shelf`.
 """
 
 from lutra.ingest.bare import same_but_for_the_head
@@ -17,7 +17,7 @@ from lutra.ingest.intake import Intake, scan, scan_unpacked
 from lutra.ingest.itk_transform import read_itk_transform
 from lutra.ingest.label_map import read_label_map
 from lutra.ingest.label_names import read_label_names
-from lutra.ingest.point_tables import read_landmark_pairs, read_line_ends
+from lutra.ingest.point_tables import LandmarkPairs, read_landmark_pairs, read_line_ends
 from lutra.ingest.receiver import Ended, Receiver, ReceiverSettings
 from lutra.ingest.segmentation import read_segmentation
 from lutra.ingest.series import read_header
@@ -31,6 +31,7 @@ __all__ = [
     "Ended",
     "IngestSettings",
     "Intake",
+    "LandmarkPairs",
     "Query",
     "Receiver",
     "ReceiverSettings",

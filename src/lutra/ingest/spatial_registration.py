@@ -101,7 +101,7 @@ def _product(matrices: list[Numbers], source: str, findings: list[Finding]) -> N
     if apart_mm > SAME_MM:
         words = (
             f"Registration {source} gives its transform as {len(matrices)} matrices (0070,030A), which are multiplied in their "
-            f"order. The other order would differ by {apart_mm:.3g} mm within a metre, and not all programs follow the standard here. "
+            f"order. The other order would differ by {apart_mm:.3g} mm within a metre, and not all programs keep to the standard. "
             "To do: look at the registered images"
         )
         findings.append(Finding(Severity.WARNING, "ingest.registration-of-several-matrices", words))

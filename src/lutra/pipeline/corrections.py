@@ -255,7 +255,7 @@ def _middle(there: Contained, fixed: str, frame: str) -> Points:
 
 
 def _ends(lps_mm: npt.ArrayLike, header: SeriesHeader, what: str) -> tuple[Points, int]:
-    """Ends of a line and the slice both lie in. [mm] (2, 3)"""
+    """Check the ends of a line and find the slice both lie in. [mm] (2, 3)"""
     ends = np.asarray(lps_mm, float).reshape(2, 3)
     if header.grid is None:
         raise UsageError(f"series {header.series_uid} has no geometry", required="an image")

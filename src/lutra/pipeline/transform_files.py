@@ -61,7 +61,8 @@ def _write_dicom(study: StudyFolder, there: Contained, transform: Transform, pat
         raise UsageError(
             f"no file of frame {transform.fixed_frame} is known", do="add the images, run, and export again"
         )
-    content = digest(transform)
+    at, by = _made(study, there.subject_id, transform)
+    referred = (header.series_uid for header in (*fixed, *moving))
     return write_spatial_registration(
         path,
         transform,
@@ -69,7 +70,17 @@ def _write_dicom(study: StudyFolder, there: Contained, transform: Transform, pat
         moving,
         Path(like.path),
         series_uid=stable_uid("registration series", there.subject_id, transform.fixed_frame),
-        instance_uid=stable_uid("registration", content),
-        made_at=datetime.now(UTC),
-        made_by=user(),
+        instance_uid=stable_uid("registration", digest(transform), at.isoformat(), *referred),
+        made_at=at,
+        made_by=by,
     )
+
+
+def _made(study: StudyFolder, subject_id: str, transform: Transform) -> tuple[datetime, str]:
+    """When a transform was made and by whom: as an edit, or by a step; so that the same transform gives the same file."""
+    content = digest(transform)
+    for edit in reversed(study.ledger.edits(subject_id)):
+        if edit.value == content:
+            return edit.at, edit.by
+    receipt = study.ledger.receipt_of_output(content)
+    return (receipt.at, receipt.by) if receipt else (datetime.now(UTC), user())

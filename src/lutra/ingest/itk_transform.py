@@ -16,6 +16,8 @@ FIRST_LINE = "#Insight Transform File V1.0"
 LINE = re.compile(r"^(Transform|Parameters|FixedParameters):(.*)$", re.MULTILINE)
 SUFFIX = re.compile(r"_(double|float)_3_3$")
 WITH_MATRIX = {"AffineTransform", "MatrixOffsetTransformBase"}
+FARTHEST_MM = 1e5
+"""Nothing in a scanner is moved by 100 m."""
 Numbers = npt.NDArray[np.float64]
 
 
@@ -97,8 +99,10 @@ def _matrix(kind: str, p: Numbers, fixed: Numbers, path: Path) -> Numbers:
             required=f"one of {', '.join(sorted(expected))}",
             do="export the linear part, or register deformably here",
         )
-    if len(p) != expected[kind] or not np.isfinite(p).all():
-        raise InputError(f"{kind} with parameters {p.tolist()}", where=str(path), required=f"{expected[kind]} numbers")
+    if len(p) != expected[kind] or not (np.abs([*p, *fixed]) < FARTHEST_MM).all():
+        raise InputError(
+            f"{kind} with parameters {p.tolist()}", where=str(path), required=f"{expected[kind]} numbers of a map"
+        )
     if kind in WITH_MATRIX:
         linear, shift = p[:9].reshape(3, 3), p[9:]
     elif kind == "Euler3DTransform":

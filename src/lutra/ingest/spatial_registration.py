@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,9 @@ RIGID_SLACK = 1e-3
 SAME_MM = 1e-3
 """Two orders of matrices that differ by less, over a metre, are one. [mm]"""
 AXES_SLACK = 1e-4
+"""Largest deviation of two axes from unit length and a right angle. [1]"""
+FARTHEST_MM = 1e5
+"""Nothing in a scanner is moved by 100 m, and no grid is as large."""
 Numbers = npt.NDArray[np.float64]
 
 
@@ -42,13 +46,12 @@ def read_spatial_registration(path: Path) -> Outcome[tuple[Transform, ...]]:
     found: list[Transform] = []
     try:
         file = parsed(path).header
-        fixed = _registered_frame(file)
+        fixed, source = _registered_frame(file), text(file, "SOPInstanceUID")
         listed = [(item, False) for item in items(file, "RegistrationSequence")]
         listed += [(item, True) for item in items(file, "DeformableRegistrationSequence")]
     except InputError as error:
         words = f"{path} is broken: {error}. To do: export it again"
         return Outcome(None, (Finding(Severity.ERROR, "ingest.unreadable", words),))
-    source = text(file, "SOPInstanceUID")
     for n, (item, deformable) in enumerate(listed, start=1):
         try:
             transform = _deformable(item, fixed, source) if deformable else _linear(item, fixed, source, findings)
@@ -131,18 +134,19 @@ def _grid(item: Dataset, frame: str) -> tuple[Grid, Numbers]:
         raise InputError("the axes of the grid are not perpendicular", where=place(item, "ImageOrientationPatient"))
     shape = tuple(int(n) for n in numbers(item, "GridDimensions", 3))
     spacing = numbers(item, "GridResolution", 3)
-    if min(shape) < 1 or spacing.min() <= 0:
+    start = numbers(item, "ImagePositionPatient", 3)
+    if min(shape) < 1 or spacing.min() <= 0 or max(np.abs(start).max(), (spacing * shape).max()) > FARTHEST_MM:
         raise InputError(f"a grid of {shape} voxels of {spacing.tolist()} mm", where=place(item, "GridDimensions"))
     data = value_of(item, "VectorGridData")
-    expected = 12 * int(np.prod(shape))
+    expected = 12 * prod(shape)
     if not isinstance(data, bytes) or len(data) != expected:
         n = len(data) if isinstance(data, bytes) else 0
         raise InputError(f"{n} bytes of offsets", where=place(item, "VectorGridData"), required=f"{expected}")
     offsets = np.frombuffer(data, "<f4").reshape(*shape[::-1], 3).transpose(2, 1, 0, 3)
-    if not np.isfinite(offsets).all():
+    if not (np.abs(offsets) < FARTHEST_MM).all():  # (NaN, NaN, NaN) stands for undefined
         raise InputError("it is not defined in parts of its grid", where=place(item, "VectorGridData"))
     affine = np.eye(4)
-    affine[:3, :3], affine[:3, 3] = axes * spacing, numbers(item, "ImagePositionPatient", 3)
+    affine[:3, :3], affine[:3, 3] = axes * spacing, start
     return Grid((shape[0], shape[1], shape[2]), affine, frame), offsets.astype(float)
 
 
@@ -156,9 +160,12 @@ def _one_matrix(item: Dataset, tag: str) -> Numbers:
 def _matrix(item: Dataset) -> Numbers:
     matrix = numbers(item, "FrameOfReferenceTransformationMatrix", 16).reshape(4, 4)
     where = place(item, "FrameOfReferenceTransformationMatrix")
-    if not np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-6) or abs(np.linalg.det(matrix)) < 1e-6:
+    possible = np.allclose(matrix[3], (0, 0, 0, 1), atol=1e-6) and np.abs(matrix).max() < FARTHEST_MM
+    if not possible or abs(np.linalg.det(matrix)) < 1e-6:
         raise InputError(
-            f"the matrix {matrix.tolist()} is no map of space", where=where, required="0 0 0 1 as last row"
+            f"the matrix {matrix.tolist()} is no map of space",
+            where=where,
+            required="last row 0 0 0 1, with an inverse",
         )
     linear = matrix[:3, :3]
     kind = text(item, "FrameOfReferenceTransformationMatrixType")

@@ -67,6 +67,8 @@ def nudge(
     about_mm
         Point a turn leaves in place; the middle of the fixed image if None. [mm]
     """
+    if not any((*shift_mm, *rotation_deg)):
+        raise UsageError("a nudge by nothing", required="a shift or a turn")
     there = contained(study.ledger, study.store, subject_id)
     frames = there.frame(fixed), there.frame(moving)
     before = known_transform(study, subject_id, *frames) or Transform(

@@ -243,6 +243,7 @@ def test_a_transform_known_the_other_way_round_is_where_a_nudge_begins(study: St
 def test_one_frame_needs_no_transform(study: StudyFolder) -> None:
     output = lutra(study, "align nudge", "P1", EARLY, FRAME, "--shift-mm", 1, 2, 3, "--reason", "x", code=2)
     assert "in one frame of reference" in output
+    assert "by nothing" in lutra(study, "align nudge", "P1", EARLY, LATE, "--reason", "x", code=2)
 
 
 def pairs_file(path: Path, fixed: np.ndarray, moving: np.ndarray) -> Path:

@@ -272,7 +272,7 @@ def test_landmarks_from_a_table(study: StudyFolder, tmp_path: Path) -> None:
     assert "align.landmark-outlier: Landmark pair point 1" in lutra(study, "align landmarks", *arguments, code=3)
     assert len(edits_of(study)) == 2
     pairs_file(tmp_path / "p.csv", fixed[:2], MOVING[:2])
-    assert "2 pairs of landmarks" in lutra(study, "align landmarks", *arguments, code=1)
+    assert "2 pairs of landmarks" in lutra(study, "align landmarks", *arguments, code=4)
     (tmp_path / "p.csv").write_text("fixed_l_mm\n1\n")
     assert "no column fixed_p_mm" in lutra(study, "align landmarks", *arguments, code=1)
     head = pairs_file(tmp_path / "p.csv", fixed, MOVING).read_text().splitlines()

@@ -1,6 +1,8 @@
 """STAGE 3, two image grids -> the Transform between them, or the word that there is none."""
 
+from lutra.align.landmarks import from_landmarks, target_error_mm
+from lutra.align.nudge import nudged
 from lutra.align.settings import AlignSettings
 from lutra.align.shared_frame import SharedFrame
 
-__all__ = ["AlignSettings", "SharedFrame"]
+__all__ = ["AlignSettings", "SharedFrame", "from_landmarks", "nudged", "target_error_mm"]

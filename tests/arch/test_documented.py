@@ -37,6 +37,7 @@ def test_the_table_of_suv_rules_is_the_one_the_code_uses() -> None:
 
 
 def test_every_command_is_in_the_readme() -> None:
+    from lutra.cli.edits import align_app, edits_app, lesion_app
     from lutra.cli.main import app, study_app
     from lutra.cli.simulate import app as simulate_app
 
@@ -45,6 +46,11 @@ def test_every_command_is_in_the_readme() -> None:
     names += [f"study {c.name}" for c in study_app.registered_commands]
     names += [f"simulate {c.name}" for c in simulate_app.registered_commands]
     assert [n for n in names if f"lutra {n}" not in readme] == []
+    page = (ROOT / "docs" / "edits.md").read_text(encoding="utf-8")
+    groups = {"align": align_app, "lesion": lesion_app, "edits": edits_app}
+    edits = [f"lutra {group} {c.name}" for group, typer in groups.items() for c in typer.registered_commands]
+    assert [command for command in edits if command not in page] == []
+    assert [group for group in groups if f"lutra {group} " not in readme] == []
 
 
 def test_no_module_is_longer_than_a_reader_can_hold() -> None:

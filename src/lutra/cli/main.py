@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from lutra import __version__
-from lutra.cli import archive, show, simulate
+from lutra.cli import archive, dose, edits, show, simulate
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import RunSummary, StudyFolder
@@ -25,6 +25,10 @@ app = typer.Typer(
 study_app = typer.Typer(no_args_is_help=True, help="Create a study, add images to it, check it.")
 app.add_typer(study_app, name="study")
 app.add_typer(simulate.app, name="simulate")
+app.add_typer(dose.app, name="dose")
+app.add_typer(edits.align_app, name="align")
+app.add_typer(edits.lesion_app, name="lesion")
+app.add_typer(edits.edits_app, name="edits")
 
 Dir = Annotated[Path, typer.Argument(help="Study folder.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]

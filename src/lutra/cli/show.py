@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lutra.core.errors import LutraError, UsageError
+from lutra.core.errors import LutraError, Undetermined, UsageError
 from lutra.core.finding import Finding, Severity, worst
 
 EXIT_OK, EXIT_ERROR, EXIT_USAGE, EXIT_FINDINGS, EXIT_UNDETERMINED = 0, 1, 2, 3, 4
@@ -49,6 +49,9 @@ def reported() -> Iterator[None]:
     except UsageError as error:
         err.print(f"[red]{escape(str(error))}[/red]")
         raise typer.Exit(EXIT_USAGE) from None
+    except Undetermined as error:
+        err.print(f"[magenta]{escape(str(error))}[/magenta]")
+        raise typer.Exit(EXIT_UNDETERMINED) from None
     except LutraError as error:
         err.print(f"[red]{escape(str(error))}[/red]")
         raise typer.Exit(EXIT_ERROR) from None

@@ -10,13 +10,19 @@ from attrs import frozen
 
 from lutra.align import FrameImage, Link, Plan, plan_links
 from lutra.core.frozen import FrozenMap
+from lutra.core.source import SourceFile
 from lutra.core.transform import Transform
+from lutra.ingest import read_spatial_registration
 from lutra.pipeline import plugins, wiring
-from lutra.pipeline.conductor import Conductor, Made
+from lutra.pipeline.conductor import Conductor, Made, OneFile
 from lutra.pipeline.images import Image
 from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import TransformRecord
 from lutra.pipeline.seeds import seed_of
+
+
+REGISTRATION = "REG"
+"""(0008,0060) of files that say how two frames of reference map to each other."""
 
 
 @frozen
@@ -25,6 +31,26 @@ class ByHand:
 
     transform: Transform
     note: str
+
+
+def maps_by_hand(
+    conductor: Conductor, registrations: Sequence[SourceFile], edits: Mapping[str, Transform]
+) -> tuple[ByHand, ...]:
+    """Gather the maps that came with the images and those that people made; the last of a pair of frames holds.
+
+    Parameters
+    ----------
+    registrations
+        Files of modality REG.
+    edits
+        Transforms in force.
+    """
+    given = []
+    for source in registrations:
+        made = conductor.step("ingest.registration", read_spatial_registration, {"path": OneFile(source)})
+        transforms: tuple[Transform, ...] = conductor.value(made) if made else ()
+        given += [ByHand(t, f"it came with the images, {source.sop_instance_uid}") for t in transforms]
+    return (*given, *(ByHand(t, t.method) for t in edits.values()))
 
 
 class Alignment:

@@ -8,15 +8,17 @@ from itertools import groupby
 
 from lutra.core.calibration import CalibrationFile
 from lutra.core.digest import digest
+from lutra.core.edit import EditKind
 from lutra.core.frozen import FrozenMap
 from lutra.core.lesion import Lesion
 from lutra.core.region import Region, RegionKind
 from lutra.core.source import SourceFile
 from lutra.core.study import Role, Subject, Timepoint
 from lutra.pipeline import plugins, wiring
-from lutra.pipeline.alignment import Alignment
+from lutra.pipeline.alignment import REGISTRATION, Alignment, maps_by_hand
 from lutra.pipeline.changes import changes_from_baseline
 from lutra.pipeline.conductor import Conductor, Made
+from lutra.pipeline.edits import active
 from lutra.pipeline.images import Image, make_image, with_label
 from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import CycleRecord, DoseRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
@@ -42,12 +44,14 @@ def run_subject(
     A series that is refused leaves its Findings and the others go on.
     """
     first_receipt = len(conductor.receipts)
+    edits = active(conductor.ledger, conductor.store, subject_id)
     by_series = {uid: tuple(files) for uid, files in groupby(sources, key=lambda s: s.series_uid)}
     drawings = {uid: files for uid, files in by_series.items() if files[0].modality in MODALITIES}
+    registrations = [file for files in by_series.values() for file in files if file.modality == REGISTRATION]
     records: dict[str, SeriesRecord] = {}
     images = []
     for uid, files in by_series.items():
-        if uid not in drawings:
+        if uid not in drawings and files[0].modality != REGISTRATION:
             image, records[uid] = make_image(conductor, protocol, uid, files, calibrations)
             images += [image] if image else []
 
@@ -68,7 +72,8 @@ def run_subject(
 
     seen = make_regions(conductor, protocol, images, drawings)
     drawn = {s.image.header.frame_of_reference for s in seen}
-    alignment = Alignment(conductor, protocol, subject_id, images, drawn)
+    by_hand = maps_by_hand(conductor, registrations, edits[EditKind.TRANSFORM])
+    alignment = Alignment(conductor, protocol, subject_id, images, drawn, by_hand)
     seen += propagate_regions(conductor, protocol, images, seen, alignment)
     lesions = _lesions(conductor, protocol, subject_id, seen, order)
     # Scans of one session may share a grid and so the very same region: the image tells them apart.

@@ -48,8 +48,8 @@ def chained(links: tuple[Transform, ...]) -> Outcome[Transform]:
 
 
 def by_hand(transform: Transform, note: str) -> Outcome[Transform]:
-    """Take a map a person made, and say so."""
-    text = f"The map from {transform.moving_frame} to {transform.fixed_frame} was made by hand: {note}."
+    """Take a map a person made or brought, and say so."""
+    text = f"The map from {transform.moving_frame} to {transform.fixed_frame} was not computed in this run: {note}."
     evidence = {"fixed": transform.fixed_frame, "moving": transform.moving_frame}
     return Outcome(transform, (Finding(Severity.INFO, "align.by-hand", text, evidence),))
 

@@ -9,7 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
-from sqlalchemy import Engine, ExceptionContext, RowMapping, create_engine, delete, event, func, insert, select, text
+from sqlalchemy import (
+    Engine,
+    ExceptionContext,
+    RowMapping,
+    create_engine,
+    delete,
+    event,
+    func,
+    insert,
+    literal,
+    select,
+    text,
+)
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from lutra.core.digest import canonical
@@ -165,12 +177,38 @@ class Ledger:
         return tuple(ResultRow(**row) for row in self._rows(select(schema.results).order_by(schema.results.c.path)))
 
     # ---- edits ----
-    def add_edit(self, edit: Edit) -> Edit:
-        """Write what a person changed and return it with its number; the number given does not count."""
+    def add_edit(self, edit: Edit, after: int | None = None) -> Edit:
+        """Write what a person changed and return it with its number; the number given does not count.
+
+        Parameters
+        ----------
+        after
+            Number of the subject's last edit as the person saw it, 0 for none; None does not ask.
+
+        Raises
+        ------
+        StoreError
+            If there is a later one: it may say something else about the same thing.
+        """
         row = _as_row(edit)
         row.pop("number")
+        last = select(func.coalesce(func.max(schema.edits.c.number), 0)).where(
+            schema.edits.c.subject_id == edit.subject_id
+        )
+        values = select(*(literal(value, schema.edits.c[name].type) for name, value in row.items()))
+        if after is not None:  # asked and written in one statement, so that nobody comes in between
+            values = values.where(last.scalar_subquery() == after)
         with self._engine.begin() as connection:
-            (number,) = connection.execute(insert(schema.edits), row).inserted_primary_key or (0,)
+            writing = insert(schema.edits).from_select(list(row), values).returning(schema.edits.c.number)
+            number = connection.scalar(writing)
+        if number is None:
+            later = [e for e in self.edits(edit.subject_id) if e.number > (after or 0)]
+            raise StoreError(
+                f"{edit.subject_id} was edited meanwhile: "
+                + "; ".join(f"{e.number} by {e.by}, {e.kind.value} {e.target}: {e.reason}" for e in later),
+                required=f"{after} as the last edit",
+                do="look at what changed, then make this edit again if it still holds",
+            )
         return evolve(edit, number=number)
 
     def edits(self, subject_id: str) -> tuple[Edit, ...]:

@@ -1,0 +1,100 @@
+"""Commands of dosimetry that need no study: what a decay does in a homogeneous medium."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lutra.cli import show
+
+app = typer.Typer(no_args_is_help=True, help="Absorbed dose without a study: spheres, voxel kernels, maps.")
+MGY_PER_MBQ_S = 1e9
+"""Gy/(Bq.s) as mGy/(MBq.s)."""
+
+Nuclide = Annotated[str, typer.Option(help="Such as Lu-177, or “Ac-225 chain”.", show_default=False)]
+MediumOption = Annotated[str, typer.Option(help="water, soft_tissue, adipose, lung, bone or air.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@app.command()
+def sphere(
+    nuclide: Nuclide,
+    mass_g: Annotated[float, typer.Option(help="Mass. [g]", show_default=False)],
+    density: Annotated[float | None, typer.Option(help="Density, default the material's own. [g/mL]")] = None,
+    material: MediumOption = "water",
+    json: Json = False,
+) -> None:
+    """Mean dose of a uniform sphere to itself per decay, in an endless medium of its own kind."""
+    from lutra.physics.homogeneous_dose import sphere_s
+    from lutra.physics.materials import material as known
+    from lutra.physics.point_kernel import point_kernel
+
+    with show.reported():
+        density = known(material).density_g_per_ml if density is None else density
+        s = sphere_s(point_kernel(nuclide, material), mass_g, density)
+    values = {
+        "s_mgy_per_mbq_s": s.s_gy_per_bq_s * MGY_PER_MBQ_S,
+        "electrons_mgy_per_mbq_s": s.electrons * MGY_PER_MBQ_S,
+        "photons_mgy_per_mbq_s": s.photons * MGY_PER_MBQ_S,
+    }
+    if json:
+        show.print_json(
+            {"nuclide": nuclide, "mass_g": mass_g, "density_g_per_ml": density, "material": material, **values}
+        )
+    else:
+        show.out.print(
+            f"S = {values['s_mgy_per_mbq_s']:.5g} mGy/(MBq s): electrons {values['electrons_mgy_per_mbq_s']:.5g}, "
+            f"photons {values['photons_mgy_per_mbq_s']:.4g}"
+        )
+
+
+@app.command()
+def kernel(
+    nuclide: Nuclide,
+    voxel_mm: Annotated[tuple[float, float, float], typer.Option(help="Edges along x, y, z. [mm]", show_default=False)],
+    size: Annotated[tuple[int, int, int], typer.Option(help="Voxels along x, y, z; odd.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="NumPy archive (.npz) to write.", show_default=False)],
+    density: Annotated[float | None, typer.Option(help="Density, default the material's own. [g/mL]")] = None,
+    material: MediumOption = "soft_tissue",
+    json: Json = False,
+) -> None:
+    """Write the dose per decay in voxels around one voxel of uniform activity, and print where the energy went."""
+    import numpy as np
+
+    from lutra.physics.homogeneous_dose import voxel_kernel
+    from lutra.physics.materials import material as known
+    from lutra.physics.point_kernel import point_kernel
+    from lutra.reference.emissions import emission
+
+    with show.reported():
+        density = known(material).density_g_per_ml if density is None else density
+        of_point, emitted = point_kernel(nuclide, material), emission(nuclide)
+        electrons, photons = (
+            voxel_kernel(kev, voxel_mm, density, size) for kev in (of_point.electron_kev, of_point.photon_kev)
+        )
+        audit = {
+            "emitted_kev": emitted.electron_kev + emitted.photon_kev + emitted.alpha_kev,
+            "electrons_in_kernel_kev": electrons.energy_kev,
+            "electrons_beyond_kev": float(of_point.electron_kev.sum()) - electrons.energy_kev,
+            "photons_in_kernel_kev": photons.energy_kev,
+            "photons_beyond_kev": of_point.emitted_photon_kev - photons.energy_kev,
+        }
+        audit["unaccounted_kev"] = audit["emitted_kev"] - sum(list(audit.values())[1:])
+        np.savez_compressed(
+            out,
+            mgy_per_mbq_s=(electrons.gy_per_bq_s + photons.gy_per_bq_s) * MGY_PER_MBQ_S,
+            electrons_mgy_per_mbq_s=electrons.gy_per_bq_s * MGY_PER_MBQ_S,
+            photons_mgy_per_mbq_s=photons.gy_per_bq_s * MGY_PER_MBQ_S,
+            voxel_mm=np.array(voxel_mm),
+            density_g_per_ml=density,
+            material=material,
+            nuclide=nuclide,
+        )
+    if json:
+        show.print_json({"out": str(out), "energy_audit": audit})
+    else:
+        for name, kev in audit.items():
+            show.out.print(f"{name.removesuffix('_kev').replace('_', ' ')}: {kev:.5g} keV per decay")
+        show.out.print(str(out))

@@ -1,0 +1,17 @@
+"""Functions that run as machine code: plain Python on numbers and arrays, so that they can be compiled for other targets too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import numba
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile on first use and keep the machine code for the next time."""
+    fast: Callable[P, R] = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    return fast

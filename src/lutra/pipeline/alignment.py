@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from attrs import frozen
@@ -34,7 +35,7 @@ class ByHand:
 
 
 def maps_by_hand(
-    conductor: Conductor, registrations: Sequence[SourceFile], edits: Mapping[str, Transform]
+    conductor: Conductor, registrations: Sequence[SourceFile], edits: Mapping[str, Any]
 ) -> tuple[ByHand, ...]:
     """Gather the maps that came with the images and those that people made; the last of a pair of frames holds.
 

@@ -108,6 +108,7 @@ def map_(
     nuclide: Nuclide,
     out: Annotated[Path, typer.Option(help="NIfTI to write: absorbed dose. [mGy]", show_default=False)],
     ct: Annotated[Path | None, typer.Option(help="NIfTI on the same grid: CT. [HU]")] = None,
+    *,
     density: Annotated[
         Path | None, typer.Option(help="NIfTI on the same grid: density, in place of a CT. [g/mL]")
     ] = None,
@@ -122,6 +123,7 @@ def map_(
     json: Json = False,
 ) -> None:
     """Absorbed dose of a map of decays in a body given as CT or density."""
+    import numpy as np
     from attrs import evolve
 
     from lutra.core.errors import UsageError
@@ -137,7 +139,7 @@ def map_(
         tissue = read_nifti(ct, Unit.HU) if ct else read_nifti(density or Path(), Unit.G_PER_ML)
         decays.grid.require_match(tissue.grid, "body and time-integrated activity")
         body = (body_of_ct if ct else body_of_density)(tissue.values, decays.grid.spacing_mm)
-        dose = voxel_dose(engine, decays.values * 1e6, body, nuclide, histories, seed)
+        dose = voxel_dose(engine, decays.values.astype(np.float64) * 1e6, body, nuclide, histories, seed)
         what = f"absorbed dose [mGy] {nuclide} {engine}"
         mgy = evolve(decays, values=dose.gy * 1e3, unit=Unit.GY)
         write_nifti(out, mgy, description=what)

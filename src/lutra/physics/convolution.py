@@ -39,4 +39,5 @@ class Convolver:
         spectrum = fft.rfftn(image.astype(self._type, copy=False), self._padded, workers=-1)
         spectrum *= self._transformed
         whole = fft.irfftn(spectrum, self._padded, workers=-1, overwrite_x=True)
-        return whole[tuple(slice(0, n) for n in self._shape)]
+        result: Array = whole[tuple(slice(0, n) for n in self._shape)]
+        return result

@@ -1,8 +1,8 @@
 """Absorbed dose in a body of voxels, by four ways of carrying the energy.
 
-What to use when: `hybrid` is right wherever voxels are larger than a beta range and takes photons through the real body; `fft` is the
-fastest, for bodies that are water throughout; `full_mc` follows the electrons too and is slow: verification, and steep borders;
-`local` leaves electrons where they arise and drops the photons.
+What to use when: `hybrid` is right wherever voxels are larger than a beta range, and takes photons through the real body; `fft` is
+the fastest, for bodies that are water throughout; `full_mc` follows the electrons too and is slow, for verification and steep
+borders; `local` leaves electrons where they arise and drops the photons.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Body:
     @property
     def mass_g(self) -> Array:
         """Mass of each voxel. [g] (i, j, k)"""
-        return self.density_g_per_ml * (float(np.prod(self.voxel_mm)) * 1e-3)
+        return self.density_g_per_ml.astype(np.float64) * (float(np.prod(self.voxel_mm)) * 1e-3)
 
     @property
     def voxels(self) -> Voxels:

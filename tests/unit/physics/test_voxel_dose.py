@@ -63,7 +63,9 @@ def test_every_kev_is_accounted_for(engine: str, nuclide: str) -> None:
     dose = voxel_dose(engine, decays, body, nuclide, 20_000)
     emitted = emission(nuclide)
     whole = emitted.electron_kev + emitted.photon_kev + emitted.alpha_kev
-    drawn = point_kernel(nuclide, "soft_tissue").emitted_photon_kev + (emitted.electron_kev if engine == "full-mc" else 0.0)
+    drawn = point_kernel(nuclide, "soft_tissue").emitted_photon_kev + (
+        emitted.electron_kev if engine == "full-mc" else 0.0
+    )
     slack = 0.05 * drawn if engine in DRAWN else 1e-6 * whole
     assert sum(dose.audit_kev.values()) == pytest.approx(whole, abs=slack)
     absorbed = (dose.gy * body.mass_g).sum() / KEV_PER_G_IN_GY / decays.sum()

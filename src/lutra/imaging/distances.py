@@ -10,9 +10,14 @@ from skimage.measure import marching_cubes
 from lutra.core.errors import GridMismatch, OutsideValidity
 from lutra.core.region import Region
 from lutra.imaging.isolines import LEVEL
+from lutra.imaging.surface import Surface
 
 HAUSDORFF_SHARE = 95.0
 """Percentile of the distances that stands in place of the largest one, which a single stray voxel decides. [%]"""
+NEAR_TRIANGLES = 12
+"""Triangles by their centres among which the nearest one is looked for; they are no larger than a voxel."""
+TINY = 1e-30
+"""Keeps triangles of no size from dividing by zero."""
 
 
 def centroid_distance_mm(one: Region, other: Region) -> float:
@@ -30,8 +35,8 @@ def centroid_distance_mm(one: Region, other: Region) -> float:
 def surface_distance_mm(one: Region, other: Region) -> float:
     """Shortest way from the surface of one region to that of the other; 0 if they touch or overlap. [mm]
 
-    Validity: from each corner of the finer surface to the nearest corner of the other; corners lie at most one voxel apart, so
-    that the gap between two flat faces is exact and one between rough faces reads long by less than half a voxel.
+    Validity: from the corners of either surface to the other one, which is exact unless edge meets edge: then it reads long, by at
+    most the square of an edge, no longer than a voxel's diagonal, over eight times the distance.
 
     Raises
     ------
@@ -43,7 +48,8 @@ def surface_distance_mm(one: Region, other: Region) -> float:
     _require_one_frame(one, other)
     if _overlap(one, other) or _overlap(other, one):
         return 0.0
-    return float(_nearest(surface_points_lps_mm(one), surface_points_lps_mm(other)).min())
+    mesh, others = _surface(one), _surface(other)
+    return float(min(_distances(mesh, others).min(), _distances(others, mesh).min()))
 
 
 def hausdorff_mm(one: Region, other: Region, share: float = HAUSDORFF_SHARE) -> float:
@@ -66,34 +72,46 @@ def hausdorff_mm(one: Region, other: Region, share: float = HAUSDORFF_SHARE) -> 
     [taha2015] Taha and Hanbury, BMC Medical Imaging 15:29, section "Spatial distance based metrics".
     """
     _require_one_frame(one, other)
-    points, others = surface_points_lps_mm(one), surface_points_lps_mm(other)
-    there, back = _nearest(points, others), _nearest(others, points)
-    return float(max(np.percentile(there, share), np.percentile(back, share)))
+    mesh, others = _surface(one), _surface(other)
+    ways = _distances(mesh, others), _distances(others, mesh)
+    return float(max(np.percentile(way, share) for way in ways))
 
 
-def surface_points_lps_mm(region: Region) -> npt.NDArray[np.float64]:
-    """Corners of the surface where the share of a voxel inside is one half. [mm] (n, 3)
-
-    Raises
-    ------
-    OutsideValidity
-        If no voxel is half filled.
-    """
+def _surface(region: Region) -> Surface:
+    """Triangles where the share of a voxel inside is one half, in patient coordinates."""
     if region.fraction.max(initial=0.0) < LEVEL:
         raise OutsideValidity(
-            f"region {region.name} fills no voxel by half",
-            required="a region of at least half a voxel",
-            do="use a finer image",
+            f"region {region.name} fills no voxel by half", required="at least half a voxel", do="use a finer image"
         )
-    # A voxel filled by exactly one half would put the surface through its centre from all sides.
+    # Where the fullest voxel is filled by exactly one half there would be no surface around it.
     level = min(LEVEL, 0.999 * float(region.fraction.max()))
-    corners, *_ = marching_cubes(np.pad(region.fraction, 1).astype(np.float32), level)  # type: ignore[no-untyped-call]
-    return region.grid.to_lps_mm(corners.astype(np.float64) - 1 + region.start_ijk)
+    corners, triangles, *_ = marching_cubes(np.pad(region.fraction, 1).astype(np.float32), level)  # type: ignore[no-untyped-call]
+    return Surface(region.grid.to_lps_mm(corners.astype(np.float64) - 1 + region.start_ijk), triangles.astype(np.int64))
 
 
-def _nearest(points: npt.NDArray[np.float64], others: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    distance, _ = KDTree(others).query(points)
-    return np.asarray(distance)
+def _distances(surface: Surface, other: Surface) -> npt.NDArray[np.float64]:
+    """Distance of each corner of a surface from the nearest point of the other. [mm] (n,)"""
+    corners = other.vertices_mm[other.triangles]
+    _, near = KDTree(corners.mean(axis=1)).query(surface.vertices_mm, k=min(NEAR_TRIANGLES, len(corners)))
+    near = near.reshape(len(surface.vertices_mm), -1)
+    return _to_triangles(surface.vertices_mm[:, None], corners[near]).min(axis=1)
+
+
+def _to_triangles(points: npt.NDArray[np.float64], corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Distance of points from triangles: to the plane where the foot lies inside, else to the nearest edge. [mm]"""
+    a, b, c = np.moveaxis(corners, -2, 0)
+    normal = np.cross(b - a, c - a)
+    size = np.linalg.norm(normal, axis=-1)
+    inside = size > 0
+    edges = []
+    for begin, end in ((a, b), (b, c), (c, a)):
+        way, offset = end - begin, points - begin
+        along = np.clip((offset * way).sum(axis=-1) / np.maximum((way * way).sum(axis=-1), TINY), 0, 1)
+        edges.append(np.linalg.norm(offset - along[..., None] * way, axis=-1))
+        inside = inside & ((np.cross(way, offset) * normal).sum(axis=-1) >= 0)
+    height = np.abs(((points - a) * normal).sum(axis=-1)) / np.maximum(size, TINY)
+    nearest_edge = np.minimum.reduce(edges)
+    return np.asarray(np.where(inside, np.minimum(height, nearest_edge), nearest_edge))
 
 
 def _overlap(one: Region, other: Region) -> bool:

@@ -94,7 +94,7 @@ def _distances(surface: Surface, other: Surface) -> npt.NDArray[np.float64]:
     corners = other.vertices_mm[other.triangles]
     _, near = KDTree(corners.mean(axis=1)).query(surface.vertices_mm, k=min(NEAR_TRIANGLES, len(corners)))
     near = near.reshape(len(surface.vertices_mm), -1)
-    return _to_triangles(surface.vertices_mm[:, None], corners[near]).min(axis=1)
+    return np.asarray(_to_triangles(surface.vertices_mm[:, None], corners[near]).min(axis=1))
 
 
 def _to_triangles(points: npt.NDArray[np.float64], corners: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -30,11 +30,17 @@ def mip_png(
         If two axes of the image are nearest to the same axis of the body (oblique by more than 45 degrees).
     """
     rows = _turned(volume.values, volume.grid, side)
-    height_mm, width_mm = _size_mm(volume.grid, side)
-    shape = height_pixels, max(1, round(height_pixels * width_mm / height_mm))
+    shape = height_pixels, projected_width(volume.grid, height_pixels, side)
     row, column = ((np.arange(n) + 0.5) * size / n - 0.5 for n, size in zip(shape, rows.shape, strict=True))
     values = map_coordinates(rows, np.meshgrid(row, column, indexing="ij"), order=1, mode="nearest")
     return png(colours(level(values, window), scale), np.ones(shape, dtype=bool))
+
+
+def projected_width(grid: Grid, height_pixels: int, side: Side = "coronal") -> int:
+    """Width that goes with a height in true proportions. [pixels]"""
+    _, across, head = _axes(grid, side)
+    size_mm = np.multiply(grid.shape, grid.spacing_mm)
+    return max(1, round(float(height_pixels * size_mm[across] / size_mm[head])))
 
 
 def outline_in_mip(region: Region, grid: Grid, side: Side = "coronal") -> tuple[npt.NDArray[np.float64], ...]:
@@ -70,11 +76,6 @@ def _turned(values: npt.NDArray[np.float32], grid: Grid, side: Side) -> npt.NDAr
     flip_across = directions[0 if side == "coronal" else 1, across] < 0
     turned: npt.NDArray[np.float32] = rows[:: -1 if directions[2, head] > 0 else 1, :: -1 if flip_across else 1]
     return turned
-
-
-def _size_mm(grid: Grid, side: Side) -> tuple[float, float]:
-    _, across, head = _axes(grid, side)
-    return grid.shape[head] * grid.spacing_mm[head], grid.shape[across] * grid.spacing_mm[across]
 
 
 def _axes(grid: Grid, side: Side) -> tuple[int, int, int]:

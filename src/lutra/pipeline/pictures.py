@@ -8,22 +8,29 @@ import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 
+from lutra.core.errors import OutsideValidity
 from lutra.core.region import Region
 from lutra.core.response import DiameterPair
 from lutra.core.study import Role, SeriesHeader, Timepoint
 from lutra.core.volume import Volume
 from lutra.imaging.colour import Scale
+from lutra.imaging.projection import mip_png, outline_in_mip, projected_width
 from lutra.imaging.render import crop_png, fused_png
 from lutra.imaging.section import Section
 from lutra.pipeline.conductor import Conductor
 from lutra.pipeline.record import ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.pipeline.results import slug
-from lutra.report.model import Line, Picture
+from lutra.report.model import Line, Picture, Projection
 
 FIELD_MM = 100.0
 """Edge of a picture. [mm]"""
 LARGE_FIELD_MM = 220.0
 """Edge for a lesion that would fill the small one. [mm]"""
+
+PROJECTION_PIXELS = 300
+"""Height of a projection."""
+SPECT_TOP_PERCENTILE = 99.9
+"""Of the first SPECT: the top of the window of all, so that a single hot voxel does not leave the rest white. [%]"""
 
 
 @frozen
@@ -60,27 +67,15 @@ def beside_spect(conductor: Conductor, record: SubjectRecord) -> frozenset[str]:
     return frozenset(uid for uid in frames if roles.get(uid) is Role.CT and frames[uid] in of_spect)
 
 
-def lesion_pictures(
-    conductor: Conductor, record: SubjectRecord, subject_slug: str, images: dict[str, bytes]
-) -> dict[tuple[str, str], Picture]:
-    """Make a picture of every lesion in every image: CT with its diameters, SPECT and PET over the CT of their frame.
-
-    A CT beside a SPECT gets none of its own.
+class PictureCutter:
+    """Makes the pictures of one subject.
 
     Parameters
     ----------
     images
         Filled with PNG files by name.
-
-    Returns
-    -------
-    dict
-        By lesion and series.
     """
-    return _Cutter(conductor, record, subject_slug, images).pictures()
 
-
-class _Cutter:
     def __init__(
         self, conductor: Conductor, record: SubjectRecord, subject_slug: str, images: dict[str, bytes]
     ) -> None:
@@ -94,7 +89,11 @@ class _Cutter:
                 self._seen.setdefault(observation.series_uid, []).append((lesion.lesion_id, observation))
         self._regions: dict[str, Region] = {}
 
-    def pictures(self) -> dict[tuple[str, str], Picture]:
+    def lesions(self) -> dict[tuple[str, str], Picture]:
+        """Show every lesion in every image, by lesion and series: CT with its diameters, SPECT and PET over the CT of their frame.
+
+        A CT beside a SPECT gets no picture of its own.
+        """
         made: dict[tuple[str, str], Picture] = {}
         tops = self._spect_tops()
         for series in self._record.series:
@@ -111,6 +110,44 @@ class _Cutter:
                 if shown is not None:
                     made[lesion_id, series.series_uid] = self._picture(lesion_id, observation, volume, anatomy, shown)
         return made
+
+    def projections(self) -> tuple[Projection, ...]:
+        """Project every PET and the first SPECT of every cycle from the front, with the lesions seen in it.
+
+        One window for all SPECT, from the first. An image too oblique to be projected is left out.
+        """
+        made: list[Projection] = []
+        spect: Shown | None = None
+        cycles: set[int | None] = set()
+        for series in self._record.series:
+            timepoint = self._timepoints.get(series.series_uid)
+            if timepoint is None or timepoint.role not in FUNCTIONAL or not series.image:
+                continue
+            of_spect = timepoint.role is Role.THERAPY_SPECT
+            if of_spect and timepoint.cycle in cycles:
+                continue
+            volume: Volume = self._conductor.value(series.image)
+            if of_spect:
+                cycles.add(timepoint.cycle)
+                top = float(np.percentile(volume.values, SPECT_TOP_PERCENTILE)) if spect is None else spect.high
+                spect = Shown(0.0, top, "inverted", f"0 to {top * 1e-3:.0f} kBq/mL")
+            shown = spect if of_spect and spect else SHOWN[timepoint.role]
+            try:
+                made.append(self._projection(series, timepoint.label, volume, shown))
+            except OutsideValidity:
+                continue
+        return tuple(made)
+
+    def _projection(self, series: SeriesRecord, label: str, volume: Volume, shown: Shown) -> Projection:
+        name = f"{self._slug}-mip-{slug(label)}.png"
+        width = projected_width(volume.grid, PROJECTION_PIXELS)
+        picture = mip_png(volume, (shown.low, shown.high), shown.scale, PROJECTION_PIXELS)
+        marks = tuple(
+            (lesion_id, tuple(map(_line, outline_in_mip(self._region(observation), volume.grid))))
+            for lesion_id, observation in self._seen.get(series.series_uid, [])
+        )
+        self._images[name] = picture
+        return Projection(name, label, shown.text, width, PROJECTION_PIXELS, marks)
 
     def _picture(
         self, lesion_id: str, observation: ObservationRecord, volume: Volume, anatomy: Volume | None, shown: Shown

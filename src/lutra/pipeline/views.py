@@ -16,7 +16,7 @@ from lutra.core.units import HOUR_S
 from lutra.core.volume import Volume
 from lutra.pipeline import why
 from lutra.pipeline.conductor import Conductor, Made
-from lutra.pipeline.pictures import beside_spect, lesion_pictures
+from lutra.pipeline.pictures import PictureCutter, beside_spect
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.pipeline.results import (
     Result,
@@ -135,7 +135,8 @@ class Gatherer:
         self._slug = slug(self._subject)
         self._findings = conductor.findings(record.receipts)
         self._beside_spect = beside_spect(conductor, record)
-        self._pictures = lesion_pictures(conductor, record, self._slug, images)
+        cutter = PictureCutter(conductor, record, self._slug, images)
+        self._pictures, self._projections = cutter.lesions(), cutter.projections()
 
     def subject(self) -> SubjectView:
         """Everything about the subject."""
@@ -152,6 +153,7 @@ class Gatherer:
             lesions=lesions,
             findings=self._findings,
             dates_moved=any(h.dates_moved for h in headers),
+            projections=self._projections,
         )
 
     def _value(self, made: Made) -> SeriesHeader | None:

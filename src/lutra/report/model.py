@@ -114,6 +114,26 @@ class Picture:
 
 
 @frozen
+class Projection:
+    """A whole image projected from the front.
+
+    Parameters
+    ----------
+    file
+        Name of its PNG of `width` by `height` pixels.
+    marks
+        Lesions by id, each with its outlines.
+    """
+
+    file: str
+    label: str
+    window_text: str
+    width: int
+    height: int
+    marks: tuple[tuple[str, tuple[Line, ...]], ...]
+
+
+@frozen
 class ObservationView:
     """A lesion in one image.
 
@@ -240,6 +260,7 @@ class SubjectView:
     lesions: tuple[LesionView, ...]
     findings: tuple[Finding, ...]
     dates_moved: bool = False
+    projections: tuple[Projection, ...] = ()
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:

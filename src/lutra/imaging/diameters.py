@@ -30,9 +30,9 @@ def longest_axial_diameter(region: Region) -> DiameterPair:
     spanned: RECIST takes the longest line between two points of the border, and it may leave the lesion on its way.
     Slices of a tilted gantry are taken as they are.
 
-    Validity: `bench/imaging/diameters.py` prints the errors on ellipsoids of 3 to 40 pixels and on concave shapes. Where partial
-    voxels are known, as from contours, the bias is below 0.1 pixel and one reading scatters by 0.1 pixel. On whole voxels they
-    are 0.1 and 0.2 to 0.3 pixel; below 5 pixels one reading scatters by 0.4 pixel.
+    Validity: docs/diameters.md has the errors on ellipsoids of 3 to 40 pixels and on concave shapes. The bias is below 0.15 pixel
+    but for the short axis of whole voxels below 5 pixels (0.2). One reading scatters by 0.1 pixel where partial voxels are
+    known, as from contours, by 0.2 to 0.3 pixel on whole voxels, and by 0.4 pixel on whole voxels below 5 pixels.
 
     Raises
     ------

@@ -98,3 +98,61 @@ def kernel(
         for name, kev in audit.items():
             show.out.print(f"{name.removesuffix('_kev').replace('_', ' ')}: {kev:.5g} keV per decay")
         show.out.print(str(out))
+
+
+@app.command("map")
+def map_(
+    tia: Annotated[
+        Path, typer.Option(help="NIfTI: time-integrated activity of each voxel. [MBq s]", show_default=False)
+    ],
+    nuclide: Nuclide,
+    out: Annotated[Path, typer.Option(help="NIfTI to write: absorbed dose. [mGy]", show_default=False)],
+    ct: Annotated[Path | None, typer.Option(help="NIfTI on the same grid: CT. [HU]")] = None,
+    *,
+    density: Annotated[
+        Path | None, typer.Option(help="NIfTI on the same grid: density, in place of a CT. [g/mL]")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="hybrid, fft, full-mc or local.")] = "hybrid",
+    histories: Annotated[
+        int, typer.Option(min=1000, help="Photons (and electrons) followed by hybrid and full-mc.")
+    ] = 2_000_000,
+    seed: Annotated[int, typer.Option(help="Seed of what is drawn.")] = 1,
+    sigma: Annotated[
+        bool, typer.Option("--sigma", help="Write the standard error beside it, as OUT with -sigma.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Absorbed dose of a map of decays in a body given as CT or density."""
+    import numpy as np
+    from attrs import evolve
+
+    from lutra.core.errors import UsageError
+    from lutra.core.units import Unit
+    from lutra.export import write_nifti
+    from lutra.ingest import read_nifti
+    from lutra.physics.voxel_dose import body_of_ct, body_of_density, voxel_dose
+
+    with show.reported():
+        if (ct is None) == (density is None):
+            raise UsageError("the body is not given, or twice", required="either --ct or --density")
+        decays = read_nifti(tia, Unit.BQ_S)
+        tissue = read_nifti(ct, Unit.HU) if ct else read_nifti(density or Path(), Unit.G_PER_ML)
+        decays.grid.require_match(tissue.grid, "body and time-integrated activity")
+        body = (body_of_ct if ct else body_of_density)(tissue.values, decays.grid.spacing_mm)
+        dose = voxel_dose(engine, decays.values.astype(np.float64) * 1e6, body, nuclide, histories, seed)
+        what = f"absorbed dose [mGy] {nuclide} {engine}"
+        mgy = evolve(decays, values=dose.gy * 1e3, unit=Unit.GY)
+        write_nifti(out, mgy, description=what)
+        written = {"out": str(out)}
+        if sigma and dose.sd_gy is not None:
+            name = out.name.removesuffix(".gz").removesuffix(".nii")
+            beside = out.with_name(f"{name}-sigma{out.name.removeprefix(name)}")
+            write_nifti(beside, evolve(mgy, values=dose.sd_gy * 1e3), description=f"standard error of {what}")
+            written["sigma"] = str(beside)
+    audit = dict(dose.audit_kev)
+    if json:
+        show.print_json({**written, "energy_audit_kev": audit, "emitted_kev": sum(audit.values())})
+    else:
+        for name, kev in audit.items():
+            show.out.print(f"{name}: {kev:.5g} keV per decay")
+        show.out.print("\n".join(written.values()))

@@ -7,7 +7,8 @@ import numpy.typing as npt
 from attrs import field, frozen
 
 from lutra.core.estimate import Estimate
-from lutra.core.frozen import float64
+from lutra.core.frozen import FrozenMap, float64, frozen_map
+from lutra.core.volume import Volume
 
 
 @frozen(eq=False)
@@ -53,3 +54,25 @@ class DoseResult:
     absorbed_dose: Estimate
     mass: Estimate
     dvh: Dvh | None = None
+
+
+@frozen(eq=False)
+class DoseMap:
+    """Absorbed dose of every voxel.
+
+    Parameters
+    ----------
+    dose
+        Volume in Gy.
+    sd
+        Standard error of what was drawn by Monte Carlo, in Gy; None where nothing was.
+    engine
+        Qualified name of the engine.
+    audit
+        Where the energy went, by name. [keV per decay] Whatever was emitted is in one of them.
+    """
+
+    dose: Volume
+    sd: Volume | None
+    engine: str
+    audit: FrozenMap[str, float] = field(factory=FrozenMap, converter=frozen_map)

@@ -6,6 +6,7 @@ Nothing here asks for the time: every date and UID comes from the caller, so the
 from lutra.export.dicom_image import PatientIdentity, write_image_series
 from lutra.export.itk_transform import write_itk_transform
 from lutra.export.mr import write_diffusion_series, write_enhanced_diffusion
+from lutra.export.nifti import write_nifti
 from lutra.export.nm import write_nm_recon
 from lutra.export.rtstruct import write_rtstruct
 from lutra.export.segmentation import Algorithm, write_segmentation
@@ -20,6 +21,7 @@ __all__ = [
     "write_enhanced_diffusion",
     "write_image_series",
     "write_itk_transform",
+    "write_nifti",
     "write_nm_recon",
     "write_rtstruct",
     "write_segmentation",

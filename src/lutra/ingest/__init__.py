@@ -17,6 +17,7 @@ from lutra.ingest.intake import Intake, scan, scan_unpacked
 from lutra.ingest.itk_transform import read_itk_transform
 from lutra.ingest.label_map import read_label_map
 from lutra.ingest.label_names import read_label_names
+from lutra.ingest.nifti import read_nifti
 from lutra.ingest.point_tables import LandmarkPairs, read_landmark_pairs, read_line_ends
 from lutra.ingest.receiver import Ended, Receiver, ReceiverSettings
 from lutra.ingest.segmentation import read_segmentation
@@ -47,6 +48,7 @@ __all__ = [
     "read_label_names",
     "read_landmark_pairs",
     "read_line_ends",
+    "read_nifti",
     "read_segmentation",
     "read_spatial_registration",
     "read_stored_dvhs",

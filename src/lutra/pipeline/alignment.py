@@ -21,7 +21,6 @@ from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import TransformRecord
 from lutra.pipeline.seeds import seed_of
 
-
 REGISTRATION = "REG"
 """(0008,0060) of files that say how two frames of reference map to each other."""
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from lutra.core.errors import LutraError
+import numpy as np
+import numpy.typing as npt
+
+from lutra.core.grid import Grid
 from lutra.core.study import Role
 from lutra.core.transform import QUALITY, Transform
 from lutra.core.volume import Volume
 from lutra.imaging.render import checkerboard_png
-from lutra.pipeline.conductor import Conductor
+from lutra.imaging.section import Section
+from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.record import SubjectRecord, TransformRecord
 from lutra.report.model import TransformView
 
@@ -25,6 +29,7 @@ CHECKS = {
 }
 """Checks a page shows, in this order: words and unit. Those left out stand in the receipt."""
 CT_WINDOW = (-160.0, 240.0)
+PIXELS = 260
 
 
 def transform_views(
@@ -75,14 +80,26 @@ def _picture(conductor: Conductor, record: SubjectRecord, made: TransformRecord,
     roles = {t.series_uid: t.role for t in record.subject.timepoints}
     if not all(both):
         return None
-    fixed, moving = (conductor.value(image) for image in both if image)
+    fixed, moving = (_volume(conductor, image) for image in both if image)
     windows = [
         _window(volume, roles[uid]) for volume, uid in ((fixed, made.fixed_series), (moving, made.moving_series))
     ]
-    try:
-        return checkerboard_png(fixed, moving, transform, windows[0], windows[1])
-    except LutraError:  # too oblique for a plane of the body; the numbers stand
-        return None
+    centre, field_mm = _middle(fixed.grid)
+    return checkerboard_png(
+        fixed, moving, Section(centre, field_mm, "coronal", PIXELS), windows[0], windows[1], transform
+    )
+
+
+def _volume(conductor: Conductor, image: Made) -> Volume:
+    volume: Volume = conductor.value(image)
+    return volume
+
+
+def _middle(grid: Grid) -> tuple[npt.NDArray[np.float64], float]:
+    """Centre of an image and the edge of a square that holds its length and width. [mm]"""
+    corners = grid.corners_lps_mm
+    extent = corners.max(axis=0) - corners.min(axis=0)
+    return corners.mean(axis=0), float(max(extent[0], extent[2]))
 
 
 def _window(volume: Volume, role: Role) -> tuple[float, float]:

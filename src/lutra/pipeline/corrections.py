@@ -15,21 +15,21 @@ from lutra.core.edit import Edit, EditKind
 from lutra.core.errors import Undetermined, UsageError
 from lutra.core.finding import Finding, Outcome
 from lutra.core.lesion import Lock
+from lutra.core.region import Region
 from lutra.core.response import DiameterPair
-from lutra.core.study import SeriesHeader
 from lutra.core.transform import Transform
+from lutra.imaging.lines import drawn_diameters, drawn_on_region
 from lutra.ingest import LandmarkPairs, read_itk_transform
 from lutra.pipeline.conductor import Conductor, Made, user
 from lutra.pipeline.contained import Contained, contained
-from lutra.pipeline.edits import active, lock_target, make_edit, transform_target, transforms_of
+from lutra.pipeline.edits import lock_target, make_edit, transform_target, transforms_of
+from lutra.pipeline.record import stored_region
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import StudyFolder
 
 NEW = "new"
 NOT = "not:"
-OFF_SLICE = 0.5
-"""The ends of a diameter lie in one slice, so at most half a slice from its centre. [slices]"""
 
 Points = npt.NDArray[np.float64]
 
@@ -184,36 +184,25 @@ def redraw_diameter(
     Parameters
     ----------
     long_lps_mm, short_lps_mm
-        Ends in one slice of the series. Without a short axis, that of the diameter known so far stays if it is in the same
-        slice. [mm] (2, 3)
+        Ends in one slice of the series. Without a short axis it is the lesion's widest extent square to the line. [mm] (2, 3)
 
     Raises
     ------
+    InputError
+        If the lines cannot be the two diameters of something in one slice of the image.
     UsageError
-        If the ends are not in one slice of the image, the short axis is missing, or it is longer than the longest diameter.
+        If there is no such series or lesion, or neither a short axis nor an outline to measure it in.
     """
     there = contained(study.ledger, study.store, subject_id)
     header = there.header(series)
     there.require_lesion(lesion)
     target = f"{header.series_uid} {lesion}"
-    long, slice_k = _ends(long_lps_mm, header, "longest diameter")
-    if short_lps_mm is not None:
-        short, short_k = _ends(short_lps_mm, header, "short axis")
+    if header.grid is None:
+        raise UsageError("the series has no geometry", where=header.series_uid, required="an image")
+    if short_lps_mm is None:
+        pair = drawn_on_region(_drawn_region(study, there, header.series_uid, lesion), long_lps_mm, user())
     else:
-        known = _known_diameter(study, there, header.series_uid, lesion)
-        short, short_k = (known.short_ends_lps_mm, known.slice_k) if known else (np.zeros((2, 3)), -1)
-    if short_k != slice_k:
-        raise UsageError(
-            f"the longest diameter is in slice {slice_k}, "
-            + ("where no short axis is known" if short_lps_mm is None else f"the short axis in {short_k}"),
-            required="both in one slice",
-            do="give the ends of the short axis there",
-        )
-    long_mm, short_mm = (float(np.linalg.norm(ends[1] - ends[0])) for ends in (long, short))
-    if not 0 < short_mm <= long_mm:
-        found = f"a short axis of {short_mm:.4g} mm and a longest diameter of {long_mm:.4g} mm"
-        raise UsageError(found, required="a short axis that is there and not the longer one")
-    pair = DiameterPair(long_mm, short_mm, long, short, slice_k, drawn_by=user())
+        pair = drawn_diameters(header.grid, long_lps_mm, short_lps_mm, user())
     return _set(study, subject_id, EditKind.DIAMETER, target, pair, reason, expected)
 
 
@@ -256,31 +245,14 @@ def _middle(there: Contained, fixed: str, frame: str) -> Points:
     raise UsageError(f"no image with a geometry in frame {frame}", do="give the point to turn about")
 
 
-def _ends(lps_mm: npt.ArrayLike, header: SeriesHeader, what: str) -> tuple[Points, int]:
-    """Check the ends of a line and find the slice both lie in. [mm] (2, 3)"""
-    ends = np.asarray(lps_mm, float).reshape(2, 3)
-    if header.grid is None:
-        raise UsageError(f"series {header.series_uid} has no geometry", required="an image")
-    ijk = header.grid.to_ijk(ends)
-    slice_k = round(float(ijk[:, 2].mean()))
-    inside = (ijk >= -0.5) & (ijk <= np.subtract(header.grid.shape, 0.5))
-    if np.abs(ijk[:, 2] - slice_k).max() > OFF_SLICE or not inside.all():
-        raise UsageError(
-            f"the {what} ends at voxels {' and '.join(str(np.round(end, 1).tolist()) for end in ijk)}",
-            required=f"two points in one slice of {header.grid.describe()}",
-        )
-    return ends, slice_k
-
-
-def _known_diameter(study: StudyFolder, there: Contained, series_uid: str, lesion_id: str) -> DiameterPair | None:
-    """Diameter that holds now: drawn by a person, else measured."""
-    drawn = active(study.ledger, study.store, there.subject_id)[EditKind.DIAMETER].get(f"{series_uid} {lesion_id}")
-    if isinstance(drawn, DiameterPair):
-        return drawn
+def _drawn_region(study: StudyFolder, there: Contained, series_uid: str, lesion_id: str) -> Region:
+    """Outline of a lesion in a series."""
     for lesion in there.record.lesions:
         for observation in lesion.observations:
-            wanted = (lesion.lesion_id, observation.series_uid) == (lesion_id, series_uid)
-            if wanted and observation.diameters and observation.diameters.output:
-                measured: DiameterPair = study.store.get(observation.diameters.output)
-                return measured
-    return None
+            if (lesion.lesion_id, observation.series_uid) == (lesion_id, series_uid):
+                return stored_region(study.store, observation.region)
+    raise UsageError(
+        f"{lesion_id} has no outline in this series, so its short axis cannot be measured",
+        where=series_uid,
+        do="give the ends of the short axis too",
+    )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from lutra.core.region import Region
 from lutra.core.study import Subject
 from lutra.pipeline.conductor import Made
+from lutra.store import ArtifactStore
 
 
 @frozen
@@ -113,3 +115,10 @@ RECORD_TYPES = (
     SubjectRecord,
 )
 """Value types the store must know beside those of core."""
+
+
+def stored_region(store: ArtifactStore, reference: str) -> Region:
+    """Load a region by its digest, with the index behind it where its step made several."""
+    output, _, index = reference.rstrip("]").partition("[")
+    stored: Region | tuple[Region, ...] = store.get(output)
+    return stored if isinstance(stored, Region) else stored[int(index)]

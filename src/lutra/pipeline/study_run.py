@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
+from typing import Any
 
 from lutra.core.calibration import CalibrationFile
 from lutra.core.digest import digest
 from lutra.core.edit import EditKind
 from lutra.core.frozen import FrozenMap
 from lutra.core.lesion import Lesion
-from lutra.core.region import Region, RegionKind
+from lutra.core.region import Region, RegionKind, RegionOrigin
 from lutra.core.source import SourceFile
 from lutra.core.study import Role, Subject, Timepoint
 from lutra.pipeline import plugins, wiring
@@ -80,7 +81,14 @@ def run_subject(
     where = {(s.image.header.series_uid, s.step.reference): s for s in seen}
     observations = {
         lesion.lesion_id: tuple(
-            _observe(conductor, protocol, where[o.series_uid, o.region], lesion.lesion_id, timepoints)
+            _observe(
+                conductor,
+                protocol,
+                where[o.series_uid, o.region],
+                lesion.lesion_id,
+                timepoints,
+                edits[EditKind.DIAMETER].get(f"{o.series_uid} {lesion.lesion_id}"),
+            )
             for o in lesion.observations
             if o.region
         )
@@ -145,8 +153,14 @@ def _lesions(
 
 
 def _observe(
-    conductor: Conductor, protocol: Protocol, seen: Seen, region_id: str, timepoints: dict[str, Timepoint]
+    conductor: Conductor,
+    protocol: Protocol,
+    seen: Seen,
+    region_id: str,
+    timepoints: dict[str, Timepoint],
+    line: Any = None,
 ) -> ObservationRecord:
+    """Measure a region in an image; `line` is a diameter that somebody drew there."""
     uid = seen.image.header.series_uid
     what = {"volume": seen.image.volume, "region": seen.step, "region_id": region_id, "series_uid": uid}
     measurements = conductor.step(
@@ -158,7 +172,10 @@ def _observe(
     )
     diameters = features = None
     if seen.region.kind is RegionKind.LESION:
-        diameters = conductor.step("response.diameters", measure_diameters, {"region": seen.step})
+        # A propagated outline is that of another day: it shows where the lesion is, not how large.
+        if line is not None or seen.region.origin is not RegionOrigin.PROPAGATED:
+            edited = {} if line is None else {"edited": line}
+            diameters = conductor.step("response.diameters", measure_diameters, {"region": seen.step, **edited})
         features = conductor.step("quantify.features", measure_features, what)
     return ObservationRecord(
         uid, timepoints[uid].label, seen.step.reference, seen.region.name, measurements, diameters, features

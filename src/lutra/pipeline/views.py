@@ -10,15 +10,14 @@ from lutra.core.curve import TacFit
 from lutra.core.dose import DoseResult
 from lutra.core.estimate import Estimate, Unit
 from lutra.core.measurement import Features, Measurements
-from lutra.core.region import Region
 from lutra.core.response import RealChange, ResponseAssessment
-from lutra.core.study import Role, SeriesHeader, Timepoint
+from lutra.core.study import Role, SeriesHeader
 from lutra.core.units import HOUR_S
 from lutra.core.volume import Volume
-from lutra.imaging.render import Scale, crop_png, outline_in_crop
 from lutra.pipeline import why
 from lutra.pipeline.alignment_view import transform_views
 from lutra.pipeline.conductor import Conductor, Made
+from lutra.pipeline.pictures import PictureCutter, beside_spect
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.pipeline.results import (
     Result,
@@ -44,11 +43,6 @@ from lutra.report.model import (
     SubjectView,
     WhyChainItem,
 )
-
-CROP_FIELD_MM = 100.0
-"""Edge of a lesion crop. [mm]"""
-CROP_FIELD_LARGE_MM = 220.0
-"""Edge for a lesion that would fill the small crop. [mm]"""
 
 
 @frozen
@@ -112,15 +106,6 @@ WORDS = {
     "total-activity": "Activity in the field of view",
 }
 
-WINDOWS: dict[Role, tuple[float, float, Scale, str]] = {
-    Role.CT: (-60.0, 160.0, "grey", "CT −60 to 160 HU"),
-    Role.ADC: (0.0, 3e-3, "grey", "ADC 0 to 3 · 10⁻³ mm²/s"),
-    Role.FDG_PET: (0.0, 7.0, "inverted", "SUV 0 to 7"),
-    Role.OTHER_PET: (0.0, 7.0, "inverted", "SUV 0 to 7"),
-    Role.SSTR_PET: (0.0, 25.0, "inverted", "SUV 0 to 25"),
-}
-
-
 RULES = {
     "ingest.b-value-rule",
     "quantify.adc-unit-assumed",
@@ -145,13 +130,15 @@ class Gatherer:
     ) -> None:
         self._conductor = conductor
         self._record = record
-        self._images = images
         self._provenance = provenance
         self._subject = record.subject.subject_id
-        self._series = {s.series_uid: s for s in record.series}
         self._timepoints = {t.series_uid: t for t in record.subject.timepoints}
         self._slug = slug(self._subject)
         self._findings = conductor.findings(record.receipts)
+        self._beside_spect = beside_spect(conductor, record)
+        cutter = PictureCutter(conductor, record, self._slug, images)
+        self._pictures, self._projections = cutter.lesions(), cutter.projections()
+        self._transforms = transform_views(conductor, record, self._slug, images)
 
     def subject(self) -> SubjectView:
         """Everything about the subject."""
@@ -168,7 +155,8 @@ class Gatherer:
             lesions=lesions,
             findings=self._findings,
             dates_moved=any(h.dates_moved for h in headers),
-            transforms=transform_views(self._conductor, self._record, self._slug, self._images),
+            transforms=self._transforms,
+            projections=self._projections,
         )
 
     def _value(self, made: Made) -> SeriesHeader | None:
@@ -194,6 +182,7 @@ class Gatherer:
             numbers=self._numbers(series_results(self._conductor, self._subject, series)),
             finding_count=series.findings,
             rules=self._rules(series.series_uid),
+            beside_spect=series.series_uid in self._beside_spect,
         )
 
     def _rules(self, series_uid: str) -> tuple[str, ...]:
@@ -233,17 +222,15 @@ class Gatherer:
 
     def _observation(self, lesion: LesionRecord, observation: ObservationRecord) -> ObservationView:
         timepoint = self._timepoints[observation.series_uid]
-        crop, outlines, window = self._crop(lesion, observation, timepoint)
         return ObservationView(
             series_label=observation.label,
             role=timepoint.role.value,
             acquired_at=timepoint.acquired_at,
             numbers=self._numbers(observation_results(self._conductor, self._subject, lesion.lesion_id, observation)),
-            crop_png=crop,
-            outlines=outlines,
-            window_text=window,
+            picture=self._pictures.get((lesion.lesion_id, observation.series_uid)),
             features=self._features(lesion, observation),
             delineation=self._delineation(observation),
+            beside_spect=observation.series_uid in self._beside_spect,
         )
 
     def _delineation(self, observation: ObservationRecord) -> str:
@@ -285,46 +272,6 @@ class Gatherer:
             confirmed=change.confirmed,
             key="" if change.change is None else change_path(self._subject, lesion.lesion_id, after, change.quantity),
         )
-
-    def _crop(
-        self, lesion: LesionRecord, observation: ObservationRecord, timepoint: Timepoint
-    ) -> tuple[str | None, tuple[tuple[tuple[float, float], ...], ...], str]:
-        series = self._series[observation.series_uid]
-        region = self._region(observation)
-        if not series.image:
-            return None, (), ""
-        volume: Volume = self._conductor.value(series.image)
-        extent_mm = max(n * s for n, s in zip(region.fraction.shape, region.grid.spacing_mm, strict=True))
-        field_mm = CROP_FIELD_MM if extent_mm < 0.8 * CROP_FIELD_MM else max(CROP_FIELD_LARGE_MM, 1.3 * extent_mm)
-        hot: Scale = "hot"
-        low, high, scale, text = WINDOWS.get(timepoint.role, (0.0, 0.0, hot, ""))
-        if timepoint.role is Role.THERAPY_SPECT:
-            high = self._spect_top(lesion, timepoint.cycle)
-            text = f"{high * 1e-3:.0f} kBq/mL at the top"
-        if timepoint.role is Role.OTHER_MR:
-            return None, (), ""
-        centre = region.centroid_lps_mm
-        name = f"{self._slug}-{lesion.lesion_id}-{slug(observation.label)}.png"
-        self._images[name] = crop_png(volume, centre, field_mm, (low, high), scale)
-        outlines = tuple(
-            tuple((float(x), float(y)) for x, y in line) for line in outline_in_crop(region, centre, field_mm)
-        )
-        return name, outlines, f"{text}, field {field_mm:.0f} mm"
-
-    def _spect_top(self, lesion: LesionRecord, cycle: int | None) -> float:
-        """Highest concentration of a lesion in a cycle: one window for all its scans. [Bq/mL]"""
-        tops = []
-        for observation in lesion.observations:
-            timepoint, series = self._timepoints[observation.series_uid], self._series[observation.series_uid]
-            if timepoint.role is Role.THERAPY_SPECT and timepoint.cycle == cycle and series.image:
-                volume: Volume = self._conductor.value(series.image)
-                tops.append(float(volume.values[self._region(observation).box].max()))
-        return max(tops)
-
-    def _region(self, observation: ObservationRecord) -> Region:
-        output, _, index = observation.region.rstrip("]").partition("[")
-        stored: Region | tuple[Region, ...] = self._conductor.store.get(output)
-        return stored if isinstance(stored, Region) else stored[int(index)]
 
     def _curve(self, lesion: LesionRecord, cycle: CycleRecord) -> CurveView:
         fit: TacFit = self._conductor.value(cycle.fit)

@@ -232,6 +232,11 @@ def outline_path(line: Sequence[tuple[float, float]]) -> str:
     return _path([(100 * x, 100 * y) for x, y in line]) + "Z" if line else ""
 
 
+def right_end(line: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Point of an outline that lies farthest to the right: where its name goes."""
+    return max(line, key=lambda point: point[0])
+
+
 def _path(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
 

@@ -84,14 +84,14 @@ def _course(subject: SubjectView, lesion: LesionView, zone: ZoneInfo) -> Matrix:
         return phase(subject, acquired_at, zone)
 
     roles = {role for _, several, _ in COURSE for role in several}
-    shown = _by_time([o for o in lesion.observations if o.role in roles])
+    shown = _by_time([o for o in lesion.observations if o.role in roles and not o.beside_spect])
     columns = _columns(shown, where)
     rows = []
     for name, several, quantity in COURSE:
         own = [o for o in shown if o.role in several]
         if not own:
             continue
-        imaged = {where(s.acquired_at) for s in subject.series if s.role in several}
+        imaged = {where(s.acquired_at) for s in subject.series if s.role in several and not s.beside_spect}
         places: dict[tuple[str, int], ObservationView] = {}
         for head, members in _grouped(own, where).items():
             places |= {(head, n): o for n, o in enumerate(members)}
@@ -157,7 +157,9 @@ def _cell(
 def _note(observations: Sequence[ObservationView], quantity: str) -> str:
     number = next((n for o in observations if (n := o.number(quantity))), None)
     words = "" if number is None else number.label + (f", {number.unit_shown}" if number.unit_shown else "")
-    return "; ".join(part for part in (words, observations[0].window_text) if part)
+    return "; ".join(
+        part for part in (words, observations[0].picture.window_text if observations[0].picture else "") if part
+    )
 
 
 def _split(whole: Matrix) -> list[Matrix]:

@@ -51,7 +51,7 @@ class Number:
 
 @frozen
 class SeriesView:
-    """One image series; `rules` say how its values came about, in words."""
+    """One image series; `rules` say how its values came about, in words; `beside_spect` is the CT of a therapy SPECT."""
 
     series_uid: str
     modality: str
@@ -66,6 +66,7 @@ class SeriesView:
     numbers: tuple[Number, ...]
     finding_count: int
     rules: tuple[str, ...] = ()
+    beside_spect: bool = False
 
 
 @frozen
@@ -80,27 +81,82 @@ class FeatureView:
     key: str
 
 
+Line = tuple[tuple[float, float], ...]
+"""Points in shares of a picture's edges, rightwards and downwards."""
+
+
 @frozen
-class ObservationView:
-    """A lesion in one image: its numbers and a picture with outlines in fractions of its edges.
+class Picture:
+    """A picture of a lesion with what is drawn on it.
 
     Parameters
     ----------
+    file
+        Name of its PNG.
+    outlines
+        Closed lines around the lesion in this plane.
+    diameters
+        Longest diameter and short axis, two ends each; empty where they are not shown.
+    drawn_by
+        Who drew the diameters; empty for the program.
+    window_text
+        Which values are shown, and how wide the picture is.
+    white
+        Whether its background is white, as of a PET.
+    """
+
+    file: str
+    outlines: tuple[Line, ...]
+    window_text: str
+    diameters: tuple[Line, ...] = ()
+    drawn_by: str = ""
+    white: bool = False
+
+
+@frozen
+class Projection:
+    """A whole image projected from the front.
+
+    Parameters
+    ----------
+    file
+        Name of its PNG of `width` by `height` pixels.
+    marks
+        Lesions by id, each with its outlines.
+    """
+
+    file: str
+    label: str
+    window_text: str
+    width: int
+    height: int
+    marks: tuple[tuple[str, tuple[Line, ...]], ...]
+
+
+@frozen
+class ObservationView:
+    """A lesion in one image.
+
+    Parameters
+    ----------
+    picture
+        None where there is nothing to show.
     features
         For the tables alone.
     delineation
         How its region came about and from what.
+    beside_spect
+        Whether it is on the CT of a therapy SPECT, which stands under the picture of that.
     """
 
     series_label: str
     role: str
     acquired_at: datetime | None
     numbers: tuple[Number, ...]
-    crop_png: str | None
-    outlines: tuple[tuple[tuple[float, float], ...], ...]
-    window_text: str
+    picture: Picture | None
     features: tuple[FeatureView, ...] = ()
     delineation: str = ""
+    beside_spect: bool = False
 
     @property
     def shown(self) -> tuple[Number, ...]:
@@ -231,6 +287,7 @@ class SubjectView:
     findings: tuple[Finding, ...]
     dates_moved: bool = False
     transforms: tuple[TransformView, ...] = ()
+    projections: tuple[Projection, ...] = ()
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:

@@ -57,6 +57,7 @@ def environment(time_zone: str) -> Environment:
         "interval": numbers.interval_text,
         "change": numbers.change_text,
         "outline": charts.outline_path,
+        "right_end": charts.right_end,
         "state": lambda severity: STATES[severity],
     }
     env.globals |= {

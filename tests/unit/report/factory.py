@@ -19,6 +19,7 @@ from lutra.report.model import (
     LesionView,
     Number,
     ObservationView,
+    Picture,
     ResponseView,
     SeriesView,
     StudyView,
@@ -69,7 +70,9 @@ def observation(
 ) -> ObservationView:
     name = f"{subject}-{lesion}-{label}.png".replace(" ", "-").replace(",", "")
     window = {"ct": "CT −60 to 160 HU", "fdg-pet": "SUV 0 to 7", "therapy-spect": "900 kBq/mL at the top"}
-    return ObservationView(label, role, at, numbers, name, (CIRCLE,), f"{window.get(role, 'ADC 0 to 3')}, field 100 mm")
+    lines = (((0.3, 0.5), (0.7, 0.5)), ((0.5, 0.35), (0.5, 0.65))) if role == "ct" else ()
+    text = f"{window.get(role, 'ADC 0 to 3')}, field 100 mm"
+    return ObservationView(label, role, at, numbers, Picture(name, (CIRCLE,), text, lines, white="pet" in role))
 
 
 def curve(cycle: int, top_mbq: float, *, identifiable: bool = True, scans: int = 4) -> CurveView:
@@ -235,4 +238,5 @@ def images(view: StudyView) -> dict[str, bytes]:
     with BytesIO() as file:
         Image.fromarray((40 + 200 * blob).astype(np.uint8)).save(file, "PNG")
         png = file.getvalue()
-    return {o.crop_png: png for s in view.subjects for lesion in s.lesions for o in lesion.observations if o.crop_png}
+    seen = (o for s in view.subjects for lesion in s.lesions for o in lesion.observations)
+    return {o.picture.file: png for o in seen if o.picture}

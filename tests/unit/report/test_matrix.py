@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import pytest
+from attrs import evolve
 
 from lutra.report.matrix import NO_IMAGE, NOT_OUTLINED, Cell, Matrix, matrices
 
@@ -35,6 +37,19 @@ def test_hole_tells_an_image_without_outline_from_no_image(parts: tuple[Matrix, 
     """The second FDG PET exists but has no region of this lesion; a second ADC was not made."""
     assert row(parts[0], "FDG")[1].hole == NOT_OUTLINED
     assert row(parts[0], "ADC")[1].hole == NO_IMAGE
+
+
+def test_the_ct_of_a_spect_has_no_place_of_its_own(factory: ModuleType) -> None:
+    """Two CTs of the first cycle beside its SPECT: neither a column nor a picture, and no hole where they are not outlined."""
+    subject = factory.full_subject()
+    lesion = subject.lesions[0]
+    at = factory.CYCLES[0] + timedelta(hours=25)
+    ct = evolve(factory.observation("S-012", "L01", "ct", "CT 10 Mar 2026", at), beside_spect=True)
+    images = tuple(evolve(factory.series("ct", f"CT {n}", at, "[hnsf'U]"), beside_spect=True) for n in range(2))
+    more = evolve(lesion, observations=(*lesion.observations, ct))
+    assert matrices(evolve(subject, series=(*subject.series, *images)), more, VIENNA) == matrices(
+        subject, lesion, VIENNA
+    )
 
 
 def test_change_is_from_the_first_image_of_the_row(parts: tuple[Matrix, ...]) -> None:

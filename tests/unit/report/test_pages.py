@@ -13,7 +13,19 @@ from lutra.core.estimate import Estimate, Unit
 from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.report import write_report
-from lutra.report.model import CycleView, DoseView, LesionView, Number, SeriesView, StudyView, SubjectView, WhyChainItem
+from lutra.report.model import (
+    CycleView,
+    DoseView,
+    LesionView,
+    Number,
+    ObservationView,
+    Picture,
+    Projection,
+    SeriesView,
+    StudyView,
+    SubjectView,
+    WhyChainItem,
+)
 
 EVIL = "</script><script>alert(1)</script>"
 AT = datetime(2026, 1, 12, 9, 0, tzinfo=UTC)
@@ -76,3 +88,26 @@ def test_a_new_report_takes_the_place_of_the_old_one_whole(tmp_path: Path) -> No
     write_report(study(subject()), {"b.png": b"2"}, tmp_path / "report")
     assert [p.name for p in (tmp_path / "report" / "images").iterdir()] == ["b.png"]
     assert [p.name for p in tmp_path.iterdir()] == ["report"]
+
+
+def test_diameters_are_drawn_on_the_picture_and_a_person_is_named(tmp_path: Path) -> None:
+    picture = Picture("a.png", (), "CT", (((0.25, 0.5), (0.75, 0.5)), ((0.5, 0.375), (0.5, 0.625))))
+    texts = []
+    for n, by in enumerate(("", EVIL)):
+        seen = ObservationView("CT", "ct", AT, (), evolve(picture, drawn_by=by))
+        write_report(study(subject(LesionView("L01", "x", (seen,), (), (), ()))), {}, tmp_path / str(n))
+        texts.append((tmp_path / str(n) / "subjects" / "evil.html").read_text(encoding="utf-8"))
+    assert all('<line class="len" x1="25.00" y1="50.00" x2="75.00" y2="50.00"/>' in text for text in texts)
+    assert "diameters drawn by the program" in texts[0]
+    assert ">drawn by" not in texts[0]
+    assert ">drawn by &lt;/script" in texts[1]
+
+
+def test_projections_name_their_lesions_beside_the_outline(tmp_path: Path) -> None:
+    """An outline that ends at 60 % of 200 pixels, half way down 100: its name begins 3 pixels further."""
+    outline = ((0.4, 0.4), (0.6, 0.5), (0.4, 0.6))
+    shown = Projection("mip.png", "FDG PET", "SUV 0 to 7", 200, 100, ((EVIL, (outline,)), ("L02", ())))
+    write_report(study(evolve(subject(), projections=(shown,))), {}, tmp_path / "report")
+    text = (tmp_path / "report" / "subjects" / "evil.html").read_text(encoding="utf-8")
+    assert '<text x="123.0" y="54.0">&lt;/script' in text
+    assert "L02</text>" not in text

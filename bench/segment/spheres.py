@@ -19,11 +19,13 @@ FWHM_PER_SIGMA = 2.3548200450309493
 
 
 def blurred_sphere(distance_mm: Floats, radius_mm: float, fwhm_mm: float) -> Floats:
-    """A sphere of height 1 convolved with an isotropic Gaussian, at distances from its centre [hofheinz2010]."""
+    """Convolve a sphere of height 1 with an isotropic Gaussian, at distances from its centre [hofheinz2010]."""
     s = fwhm_mm / FWHM_PER_SIGMA
     r = np.maximum(distance_mm, 1e-3)
     near, far = (radius_mm - r) / (s * 2**0.5), (radius_mm + r) / (s * 2**0.5)
-    return np.asarray((erf(near) + erf(far)) / 2 - s / (r * (2 * np.pi) ** 0.5) * (np.exp(-(near**2)) - np.exp(-(far**2))))
+    return np.asarray(
+        (erf(near) + erf(far)) / 2 - s / (r * (2 * np.pi) ** 0.5) * (np.exp(-(near**2)) - np.exp(-(far**2)))
+    )
 
 
 def image(
@@ -36,7 +38,7 @@ def image(
     seed: int,
     background: float = 1.0,
 ) -> Volume:
-    """Spheres in a uniform background.
+    """Make an image of spheres in a uniform background.
 
     Parameters
     ----------
@@ -55,7 +57,9 @@ def image(
         distance = np.sqrt((x - a) ** 2 + (y - b) ** 2 + (z - c) ** 2)
         values += background * (ratio - 1) * blurred_sphere(distance, diameter_mm / 2, fwhm_mm)
     if noise:
-        grain = gaussian_filter(np.random.default_rng(seed).standard_normal(values.shape), 0.7 * fwhm_mm / FWHM_PER_SIGMA / voxel_mm)
+        grain = gaussian_filter(
+            np.random.default_rng(seed).standard_normal(values.shape), 0.7 * fwhm_mm / FWHM_PER_SIGMA / voxel_mm
+        )
         values += noise * background * grain / grain.std() * np.sqrt(np.maximum(values, 0.2 * background) / background)
     affine = np.diag([voxel_mm, voxel_mm, voxel_mm, 1.0])
     affine[:3, 3] = -(n // 2) * voxel_mm
@@ -63,7 +67,7 @@ def image(
 
 
 def ball_region(volume: Volume, centre_mm: Sequence[float], diameter_mm: float, name: str) -> Region:
-    """A sphere as somebody would draw it, whole voxels."""
+    """Draw a sphere as somebody would, in whole voxels."""
     index = np.stack(np.meshgrid(*(np.arange(n) for n in volume.grid.shape), indexing="ij"), axis=-1)
     inside = np.linalg.norm(volume.grid.to_lps_mm(index) - np.asarray(centre_mm), axis=-1) <= diameter_mm / 2
     return Region(name, RegionKind.ORGAN, volume.grid, (0, 0, 0), inside, None, RegionOrigin.DRAWN, "simulated")

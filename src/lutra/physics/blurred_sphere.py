@@ -6,8 +6,8 @@ r"""The profile of a uniform sphere behind a Gaussian blur, and where its true b
 
 References
 ----------
-[hofheinz2010] Hofheinz et al., Phys Med Biol 55:1099: the threshold that reproduces a sphere's volume, counted from the background to
-the centre, does not depend on the background.
+[hofheinz2010] Hofheinz et al., Phys Med Biol 55:1099: the threshold that reproduces a sphere's volume, counted from the background
+to the centre, does not depend on the background.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from scipy.ndimage import binary_erosion
 
 from lutra.core.finding import Finding, Outcome, Severity
@@ -37,12 +37,15 @@ AGREED = 0.005
 """Change of the level, relative to the lesion's height, at which they do. [1]"""
 FIRST_SHARE = 0.7
 """The first border lies this high, so that the first background is measured outside the lesion and not far from it. [1]"""
+LEAST_CONTRAST = 1.1
+"""A maximum that exceeds the background by less is no lesion, however quiet the image. [1]"""
 LOW_CONTRAST = 2.0
 """Below this ratio of maximum to background the border is uncertain, whatever the method. [1]"""
 FOOT = 0.25
 """A border this near to background or maximum, as a share of the lesion's height, gives the volume of blur or core. [1]"""
-CLEAR_OF_NOISE = 2.0
-"""Standard deviations of the background that the border lies above it at least. [1]"""
+CLEAR_OF_NOISE, CLEAR_IF_FIXED = 2.0, 1.0
+"""Standard deviations of the background that the border lies above it at least; nearer than 1 the background itself hangs together,
+and a level that is not derived from the background needs no more. [1]"""
 DIAMETERS_PER_FWHM = 2.3
 """Smaller lesions are delineated too large: their centre is not recovered. 14 mm in PET, 30 mm in SPECT. [1]"""
 
@@ -110,13 +113,13 @@ def delineate(
         share = _border(around, body, settings)
         _refuse_leaks(around, body, peak)
         found = trimmed(around.start_ijk, share)
-        if found is None:
-            raise _RefusedError("segment.low-contrast", "nothing lies above its border")
+        assert found is not None  # noqa: S101  (the peak's own voxel has a share)
         region = Region(
             name, RegionKind.LESION, volume.grid, *found, LESION_CODE, RegionOrigin.THRESHOLD,
             _source(settings, body, volume.unit.value),
         )  # fmt: skip
-        findings = _doubts(region, body, settings, evidence, at_edge=_at_edge(volume, region))
+        findings = _doubts(region, body, settings, evidence)
+        findings += _misplaced(volume, region, around, share, evidence)
     except _RefusedError as refused:
         text = f"no region was made: {refused.text}."
         return Outcome(None, (doubt(Severity.UNDETERMINED, refused.code, name, text, evidence),))
@@ -125,7 +128,7 @@ def delineate(
 
 def _peak(around: Surroundings, fwhm_mm: float) -> Shape:
     """Highest voxel near the top of the smoothed image uphill from the seed."""
-    top = climb(around.smooth, around.seed, around.in_reach)
+    top = climb(around.smooth, around.seed, around.allowed)
     box = np.zeros(around.values.shape, bool)
     box[top] = True
     near = ball(around.spacing_mm, fwhm_mm / 2)
@@ -133,7 +136,7 @@ def _peak(around: Surroundings, fwhm_mm: float) -> Shape:
     low = [max(t - h, 0) for t, h in zip(top, half, strict=True)]
     part = tuple(slice(a, t + h + 1) for a, t, h in zip(low, top, half, strict=True))
     offset = tuple(slice(h - (t - a), None) for a, t, h in zip(low, top, half, strict=True))
-    region = near[offset][tuple(slice(0, n) for n in around.values[part].shape)] & around.in_reach[part]
+    region = near[offset][tuple(slice(0, n) for n in around.values[part].shape)] & around.allowed[part]
     values = np.where(region, around.values[part], -np.inf)
     at = np.unravel_index(int(np.argmax(values)), values.shape)
     peak = tuple(s.start + int(n) for s, n in zip(part, at, strict=True))
@@ -147,7 +150,8 @@ def _peak(around: Surroundings, fwhm_mm: float) -> Shape:
 
 def _settled(around: Surroundings, peak: Shape, settings: DelineationSettings) -> _Body:
     """Let border, background, maximum and territory agree."""
-    territory, top, cut_from = around.in_reach, float(around.values[peak]), ()
+    territory, top = around.allowed, float(around.values[peak])
+    cut_from: tuple[str, ...] = ()
     for _ in range(ROUNDS):
         body = _agreed(around, peak, settings, territory, top, cut_from)
         leak = leak_into_organ(around, body.mask, peak) or leak_into_neighbour(
@@ -158,7 +162,8 @@ def _settled(around: Surroundings, peak: Shape, settings: DelineationSettings) -
             continue
         highest = float(around.values[body.mask].max())
         if highest <= top:
-            return body
+            by_region = cut_share(body.mask, _beyond(around, body) & ~around.allowed) > 0
+            return evolve(body, cut_from=(*cut_from, "the end of the rough region")) if by_region else body
         top = highest
     raise _RefusedError(
         "segment.leak", f"it goes on changing after {ROUNDS} cuts; the uptake around it has no clear valleys"
@@ -175,7 +180,7 @@ def _agreed(
 ) -> _Body:
     """Find border and background in turn, coming from above."""
     values = around.values
-    level = FIRST_SHARE * top
+    level = settings.level if settings.method is Method.FIXED and settings.level else FIRST_SHARE * top
     for _ in range(SETTLINGS):
         mask = connected((values >= level) & territory, peak)
         if not mask.any():
@@ -190,7 +195,8 @@ def _agreed(
             )
         background, noise = shell
         new = border_level(settings, values[mask], top, background, float(np.prod(around.spacing_mm)) / MM3_PER_ML)
-        if new < background + CLEAR_OF_NOISE * noise or top <= background:
+        clear = CLEAR_IF_FIXED if settings.method is Method.FIXED else CLEAR_OF_NOISE
+        if new < background + clear * noise or top < LEAST_CONTRAST * background:
             raise _RefusedError(
                 "segment.low-contrast",
                 f"its border at {new:.4g} would not lie clear of the background, {background:.4g} with noise of {noise:.3g}; "
@@ -205,8 +211,17 @@ def _agreed(
 
 def _border(around: Surroundings, body: _Body, settings: DelineationSettings) -> npt.NDArray[np.float32]:
     if settings.method is Method.GRADIENT:
-        return steepest_border(around, body.mask, body.territory, body.top, body.background, settings.fwhm_mm)
+        share = steepest_border(around, body.mask, body.territory, body.top, body.background, settings.fwhm_mm)
+        if not share.any():
+            raise _RefusedError("segment.low-contrast", "its gradient has no ridge round it")
+        return share
     return partial_voxels(around.values, body.mask, body.level, body.territory)
+
+
+def _beyond(around: Surroundings, body: _Body) -> Mask:
+    """Voxels above the border that are not the lesion's. (i, j, k)"""
+    beyond: Mask = around.in_reach & ~body.territory & (around.values >= body.level)
+    return beyond
 
 
 def _refuse_leaks(around: Surroundings, body: _Body, peak: Shape) -> None:
@@ -222,14 +237,15 @@ def _refuse_leaks(around: Surroundings, body: _Body, peak: Shape) -> None:
             "segment.leak",
             f"it grows {growth:.1f} times over the last 5 % of the way down to its border at {body.level:.4g}",
         )
-    cut = cut_share(body.mask, around.in_reach & ~body.territory & (around.values >= body.level))
+    cut = cut_share(body.mask, _beyond(around, body))
     if cut > CUT_SHARE:
-        raise _RefusedError("segment.leak", f"{cut:.0%} of its border would be a cut against {_named(body.cut_from)}")
+        against = _named(body.cut_from or ("the end of the rough region",))
+        raise _RefusedError(
+            "segment.leak", f"{cut:.0%} of its border would be a cut against {against} rather than a fall of the image"
+        )
 
 
-def _doubts(
-    region: Region, body: _Body, settings: DelineationSettings, evidence: dict[str, str], *, at_edge: bool
-) -> list[Finding]:
+def _doubts(region: Region, body: _Body, settings: DelineationSettings, evidence: dict[str, str]) -> list[Finding]:
     diameter_mm = sphere_diameter_mm(region.volume_ml)
     if diameter_mm < settings.smallest_diameter_mm:
         raise _RefusedError(
@@ -248,8 +264,8 @@ def _doubts(
     way_up = (body.level - body.background) / (body.top - body.background)
     if not FOOT < way_up < 1 - FOOT:
         text = (
-            f"its border at {body.level:.4g} lies {way_up:.0%} of the way from the background of {body.background:.4g} to the maximum "
-            f"of {body.top:.4g}. So low the blur counts as lesion, so high only its core; a background-adapted threshold does not."
+            f"its border at {body.level:.4g} lies {way_up:.0%} of the way from the background of {body.background:.4g} to the "
+            f"maximum of {body.top:.4g}. So low the blur counts as lesion, so high only its core. Use a background-adapted threshold."
         )
         found.append(("segment.low-contrast", text))
     if body.top < LOW_CONTRAST * body.background:
@@ -264,15 +280,25 @@ def _doubts(
             f"{DIAMETERS_PER_FWHM * settings.fwhm_mm:.0f} mm the volume is an upper bound."
         )
         found.append(("segment.below-resolution", text))
-    if at_edge:
-        text = "it reaches the edge of the image. Volume and activity are those of the part inside."
-        found.append(("segment.cut-by-edge", text))
     return [doubt(Severity.WARNING, code, region.name, text, evidence) for code, text in found]
 
 
-def _at_edge(volume: Volume, region: Region) -> bool:
+def _misplaced(
+    volume: Volume, region: Region, around: Surroundings, share: npt.NDArray[np.float32], evidence: dict[str, str]
+) -> list[Finding]:
+    found: list[tuple[str, str]] = []
+    if not share[around.seed]:
+        away_mm = np.linalg.norm(region.centroid_lps_mm - volume.grid.to_lps_mm(np.add(around.start_ijk, around.seed)))
+        text = (
+            f"the seed lies outside it, {away_mm:.1f} mm from its centre: uphill from the seed is this lesion. If another "
+            "is meant, it is no peak of its own; draw it."
+        )
+        found.append(("segment.seed-outside", text))
     stop = np.add(region.start_ijk, region.fraction.shape)
-    return min(region.start_ijk) == 0 or bool(np.any(stop == volume.grid.shape))
+    if min(region.start_ijk) == 0 or np.any(stop == volume.grid.shape):
+        text = "it reaches the edge of the image. Volume and activity are those of the part inside."
+        found.append(("segment.cut-by-edge", text))
+    return [doubt(Severity.WARNING, code, region.name, text, evidence) for code, text in found]
 
 
 def _source(settings: DelineationSettings, body: _Body, unit: str) -> str:

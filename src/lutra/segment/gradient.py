@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import binary_dilation, gaussian_filter, zoom
-from skimage.segmentation import watershed
 
 from lutra.physics.recovery import FWHM_PER_SIGMA
-from lutra.segment.surroundings import Floats, Mask, Surroundings, ball
+from lutra.segment.surroundings import Floats, Mask, Surroundings, ball, flooded
 
 CORE = 0.75
 """Voxels this high over the background, as a share of the lesion's height, are lesion. [1]"""
@@ -58,7 +57,7 @@ def steepest_border(
     allowed = np.kron((near & territory)[box], np.ones((FINER,) * 3, bool))
     markers = np.where(own & (height >= CORE), 1, 0).astype(np.int32)
     markers[~allowed | (height <= FOOT)] = 2
-    inside = watershed(slope, markers) == 1
+    inside = flooded(slope, markers) == 1
     i, j, k = values.shape
     share[box] = inside.reshape(i, FINER, j, FINER, k, FINER).mean(axis=(1, 3, 5))
     return share

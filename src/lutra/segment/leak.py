@@ -9,19 +9,17 @@ for the other two.
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from attrs import frozen
-from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter, label, zoom
-from skimage.segmentation import watershed
+from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter, label, maximum, zoom
 
 from lutra.core.frozen import three_ints
 from lutra.core.grid import Shape
-from lutra.segment.surroundings import Floats, Mask, Surroundings, climb
+from lutra.segment.surroundings import Floats, Labels, Mask, Surroundings, climb, flooded
 from lutra.segment.threshold import NEIGHBOURS, connected
 
-VALLEY = 0.25
+VALLEY = 0.15
 """Depth of a valley, as a share of the lower of the two peaks over the background, from which there are two bodies. [1]"""
-NECK = 0.3
+NECK = 0.15
 """Narrowing of a neck, as a share of the lesser of the two radii it joins, from which there are two bodies. [1]"""
 NOISE_SDS = 4.0
 """A valley is at least so many standard deviations of the background deep. [1]"""
@@ -33,8 +31,6 @@ GROWTH = 1.5
 """Growth of the volume over that step. The border of a sphere of 2.3 resolutions moves it by 15 %; a leak by far more. [1]"""
 CUT_SHARE = 1 / 3
 """Share of the border that may be a cut; beyond it the region is a guess rather than a delineation. [1]"""
-
-Labels = npt.NDArray[np.int32]
 
 
 @frozen(eq=False)
@@ -60,7 +56,7 @@ def leak_into_organ(around: Surroundings, body: Mask, peak: Shape) -> Leak | Non
         return None
     markers = np.where(body & (around.organ > 0), 2, 0).astype(np.int32)
     markers[peak] = 1
-    sides = watershed(-around.smooth, markers, mask=body)
+    sides = flooded(-around.smooth, markers, mask=body)
     names = ", ".join(around.organ_names[n - 1] for n in met)
     return Leak(sides == 2, names)
 
@@ -72,7 +68,7 @@ def leak_into_neighbour(
     height = np.clip(around.smooth - background, 0, None)
     parts = separate_parts(height, body, climb(around.smooth, peak, body), VALLEY, NOISE_SDS * noise)
     if parts.max() > 1:
-        return Leak(watershed(-height, parts, mask=body) > 1, "another peak of uptake")
+        return Leak(flooded(-height, parts, mask=body) > 1, "another peak of uptake")
     return _neck(around, body, peak, fwhm_mm)
 
 
@@ -117,13 +113,11 @@ def separate_parts(height: Floats, body: Mask, peak: Shape, depth: float, least:
     own = float(height[peak])
     for level in own * np.arange(1, LEVELS) / LEVELS:
         numbers, n = label((height >= level) & body, NEIGHBOURS)
-        mine = numbers[peak]
-        for number in range(1, n + 1):
+        tops = np.minimum(own, maximum(height, numbers, np.arange(1, n + 1)))
+        for number in 1 + np.flatnonzero(tops - level >= np.maximum(depth * tops, least)):
             part = numbers == number
-            if number == mine or (parts[part] > 1).any():
-                continue
-            lower = min(own, float(height[part].max()))
-            if lower - level >= max(depth * lower, least):
+            if number != numbers[peak] and not (parts[part] > 1).any():
+                lower = float(tops[number - 1])
                 parts[part & (height >= lower - 0.1 * (lower - level))] = parts.max() + 1
     return parts
 
@@ -140,10 +134,10 @@ def _neck(around: Surroundings, body: Mask, peak: Shape, fwhm_mm: float) -> Leak
     if not fine[inner]:
         return None
     deepest = climb(radius_mm, inner, fine)
-    parts = separate_parts(radius_mm, fine, deepest, NECK, fwhm_mm / 4)
+    parts = separate_parts(radius_mm, fine, deepest, NECK, fwhm_mm / 10)
     if parts.max() < 2:
         return None
-    sides = watershed(-radius_mm, parts, mask=fine) > 1
+    sides = flooded(-radius_mm, parts, mask=fine) > 1
     beyond = np.zeros_like(body)
     shape = [s // 2 for s in sides.shape]
     share = sides.reshape(shape[0], 2, shape[1], 2, shape[2], 2).mean(axis=(1, 3, 5))

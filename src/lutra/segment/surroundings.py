@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 from scipy.ndimage import distance_transform_edt, gaussian_filter
+from skimage.segmentation import watershed
 
 from lutra.core.errors import UsageError
 from lutra.core.frozen import three_ints
@@ -19,6 +20,7 @@ from lutra.physics.recovery import FWHM_PER_SIGMA
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Labels = npt.NDArray[np.int32]
 
 INSIDE = 0.5
 """A voxel of a region given with the image counts as its own from this share on."""
@@ -44,6 +46,8 @@ class Surroundings:
         Edges of a voxel. [mm]
     in_reach
         Voxels within the search radius. (i, j, k)
+    allowed
+        Those the lesion may have: all in reach of a point; of a rough region its own and those within one resolution. (i, j, k)
     organ
         Number of the excluded region each voxel belongs to, counted from 1; 0 is none. (i, j, k)
     organ_names
@@ -57,7 +61,8 @@ class Surroundings:
     start_ijk: Shape = field(converter=three_ints)
     spacing_mm: tuple[float, float, float]
     in_reach: Mask
-    organ: npt.NDArray[np.int32]
+    allowed: Mask
+    organ: Labels
     organ_names: tuple[str, ...]
     seed: Shape = field(converter=three_ints)
 
@@ -70,7 +75,8 @@ def surroundings_of(
     Parameters
     ----------
     seed
-        A point in patient coordinates [mm] (3,), or a rough region on the image's grid, whose highest voxel is taken.
+        A point in patient coordinates [mm] (3,), or a rough region on the image's grid, whose highest voxel is taken. The
+        search then reaches as far as the region, if that is further.
     exclusions
         Regions on the image's grid that are not the lesion.
 
@@ -85,6 +91,9 @@ def surroundings_of(
         region.grid.require_match(volume.grid, f"region {region.name} and the image to delineate in")
     at = _seed_voxel(volume, seed)
     spacing = volume.grid.spacing_mm
+    if isinstance(seed, Region):
+        furthest_mm = np.linalg.norm(seed.box_corners_lps_mm - volume.grid.to_lps_mm(at), axis=1).max()
+        radius_mm = max(radius_mm, float(furthest_mm) + 3 * fwhm_mm)
     reach = [ceil(radius_mm / step) for step in spacing]
     start = np.maximum(np.subtract(at, reach), 0)
     stop = np.minimum(np.add(at, reach) + 1, volume.grid.shape)
@@ -95,16 +104,21 @@ def surroundings_of(
     centre = np.subtract(at, start)
     away_mm = [(np.arange(n) - c) * step for n, c, step in zip(values.shape, centre, spacing, strict=True)]
     distance_mm = np.sqrt(away_mm[0][:, None, None] ** 2 + away_mm[1][:, None] ** 2 + away_mm[2] ** 2)
-    organ = np.zeros(volume.grid.shape, np.int32)[box] if not exclusions else _organs(volume, exclusions)[box]
+    in_reach: Mask = known & (distance_mm <= radius_mm)
+    allowed = in_reach
+    if isinstance(seed, Region):
+        rough = _numbered(volume, (seed,))[box] > 0
+        allowed = in_reach & (distance_transform_edt(~rough, sampling=spacing) <= fwhm_mm)
     return Surroundings(
         values,
         gaussian_filter(values, [fwhm_mm / FWHM_PER_SIGMA / 2 / step for step in spacing], mode="nearest"),
-        three_ints(start),
+        three_ints(start.tolist()),
         spacing,
-        known & (distance_mm <= radius_mm),
-        organ,
+        in_reach,
+        allowed,
+        _numbered(volume, exclusions)[box],
         tuple(region.name for region in exclusions),
-        three_ints(centre),
+        three_ints(centre.tolist()),
     )
 
 
@@ -118,6 +132,12 @@ def climb(field: Floats, start: Shape, allowed: Mask) -> Shape:
         if around[step] <= field[at]:
             return at
         at = three_ints([s.start + int(n) for s, n in zip(box, step, strict=True)])
+
+
+def flooded(height: Floats, markers: Labels, mask: Mask | None = None) -> Labels:
+    """Give each voxel to the marker its side of the ridges belongs to, by a watershed from low to high. (i, j, k)"""
+    sides: Labels = watershed(height, markers, mask=mask)  # type: ignore[no-untyped-call]
+    return sides
 
 
 def ball(spacing_mm: tuple[float, float, float], radius_mm: float) -> Mask:
@@ -145,9 +165,9 @@ def background_round(around: Surroundings, body: Mask, fwhm_mm: float) -> tuple[
     return middle, SD_PER_MAD * float(np.median(np.abs(found - middle)))
 
 
-def _organs(volume: Volume, exclusions: Sequence[Region]) -> npt.NDArray[np.int32]:
+def _numbered(volume: Volume, regions: Sequence[Region]) -> Labels:
     number = np.zeros(volume.grid.shape, np.int32)
-    for n, region in enumerate(exclusions, start=1):
+    for n, region in enumerate(regions, start=1):
         number[region.box][region.fraction >= INSIDE] = n
     return number
 
@@ -162,7 +182,7 @@ def _seed_voxel(volume: Volume, seed: npt.ArrayLike | Region) -> Shape:
         raise UsageError(
             f"the seed lies at voxel {tuple(at)} of {volume.grid.describe()}", required="a seed within the image"
         )
-    where = three_ints(at)
+    where = three_ints(at.tolist())
     if not np.isfinite(volume.values[where]):
         raise UsageError(f"the image has no value at the seed, voxel {where}", do="place the seed in the lesion")
     return where

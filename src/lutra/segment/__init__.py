@@ -1,7 +1,7 @@
 """STAGE 4, an image grid -> Regions on it: what others drew becomes partial voxels with a coded meaning, and contours again.
 
-Lesions are delineated from a seed (`delineate`, by `threshold` or `gradient`, guarded by `leak`), and `burden` finds the tumour of the
-whole body.
+Lesions are delineated from a seed (`delineate`, by `threshold` or `gradient`, guarded by `leak`), and `burden` finds the tumour of
+the whole body.
 """
 
 from lutra.segment.burden import tumour_burden

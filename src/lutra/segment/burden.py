@@ -259,8 +259,8 @@ def _findings(burden: TumourBurden, beside: list[str], settings: BurdenSettings)
         )
         found.append(Finding(Severity.WARNING, "segment.burden-organs-missing", text))
     if beside:
-        text = f"tumour hangs together with {', '.join(beside)} above the threshold and was cut off along the valley "
-            "between. Check the cut."
+        organs = ", ".join(beside)
+        text = f"tumour hangs together with {organs} above the threshold and was cut off along the valley between. Check the cut."
         found.append(Finding(Severity.WARNING, "segment.burden-beside-organ", text))
     if any(burden.excluded_ml.values()):
         told = ", ".join(f"{name} {ml:.4g} mL" for name, ml in burden.excluded_ml.items() if ml)

@@ -265,7 +265,7 @@ def _doubts(region: Region, body: _Body, settings: DelineationSettings, evidence
     if not FOOT < way_up < 1 - FOOT:
         text = (
             f"its border at {body.level:.4g} lies {way_up:.0%} of the way from the background of {body.background:.4g} to the "
-            f"maximum of {body.top:.4g}. So low the blur counts as lesion, so high only its core. Use a background-adapted threshold."
+            f"maximum of {body.top:.4g}. So low the blur counts too, so high only the core. Use a background-adapted threshold."
         )
         found.append(("segment.low-contrast", text))
     if body.top < LOW_CONTRAST * body.background:

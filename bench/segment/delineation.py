@@ -2,8 +2,8 @@
 
 Spheres are blurred analytically and stand in a uniform background without walls. Expected, from others: counted from the
 background, the threshold that gives the volume does not depend on contrast, and is about 43 % for a sphere whose centre is
-recovered [hofheinz2010]; a gradient watershed comes out 10-20 % small [geets2007]; 41 % of the maximum grows as contrast falls, and in 177Lu
-SPECT 50 % is nearer than 42 % from 16 mL on (volume error of patients' tumours 69 against 131 %) [liu2026].
+recovered [hofheinz2010]; a gradient watershed comes out 10-20 % small [geets2007]; 41 % of the maximum grows as contrast
+falls, and in 177Lu SPECT 50 % is nearer than 42 % from 16 mL on (volume error of patients' tumours 69 against 131 %) [liu2026].
 
 `python bench/segment/delineation.py [SEEDS]`; with `exact` beside a column stands what the formula of the blurred sphere gives for
 50 % background-adapted without noise.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 from attrs import frozen
-from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter, label, maximum, zoom
+from scipy.ndimage import binary_dilation, distance_transform_edt, gaussian_filter, label, zoom
 
 from lutra.core.frozen import three_ints
 from lutra.core.grid import Shape
@@ -29,6 +29,8 @@ STEP = 0.05
 """Rise of the threshold, as a share of the lesion's height over the background, for the growth check. [1]"""
 GROWTH = 1.5
 """Growth of the volume over that step. The border of a sphere of 2.3 resolutions moves it by 15 %; a leak by far more. [1]"""
+FEW_VOXELS = 20
+"""Growth by fewer says nothing: the smallest lesions are not many more."""
 CUT_SHARE = 1 / 3
 """Share of the border that may be a cut; beyond it the region is a guess rather than a delineation. [1]"""
 
@@ -79,8 +81,8 @@ def grows_out_of_proportion(
     tighter = connected((values >= level + STEP * height) & territory, peak)
     if not tighter.any():
         return None
-    growth = float(body.sum() / tighter.sum())
-    return growth if growth > GROWTH else None
+    before, after = int(tighter.sum()), int(body.sum())
+    return after / before if after > GROWTH * before and after - before > FEW_VOXELS else None
 
 
 def cut_share(body: Mask, beyond: Mask) -> float:
@@ -113,7 +115,11 @@ def separate_parts(height: Floats, body: Mask, peak: Shape, depth: float, least:
     own = float(height[peak])
     for level in own * np.arange(1, LEVELS) / LEVELS:
         numbers, n = label((height >= level) & body, NEIGHBOURS)
-        tops = np.minimum(own, maximum(height, numbers, np.arange(1, n + 1)))
+        if n == 1:
+            continue
+        tops = np.zeros(n)
+        np.maximum.at(tops, numbers[numbers > 0] - 1, height[numbers > 0])
+        tops = np.minimum(own, tops)
         for number in 1 + np.flatnonzero(tops - level >= np.maximum(depth * tops, least)):
             part = numbers == number
             if number != numbers[peak] and not (parts[part] > 1).any():

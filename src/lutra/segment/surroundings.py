@@ -8,7 +8,7 @@ from math import ceil
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
-from scipy.ndimage import distance_transform_edt, gaussian_filter
+from scipy.ndimage import distance_transform_edt, gaussian_filter, maximum_filter
 from skimage.segmentation import watershed
 
 from lutra.core.errors import UsageError
@@ -75,7 +75,7 @@ def surroundings_of(
     Parameters
     ----------
     seed
-        A point in patient coordinates [mm] (3,), or a rough region on the image's grid, whose highest voxel is taken. The
+        A point in patient coordinates [mm] (3,), or a rough region on the image's grid, whose highest peak is taken. The
         search then reaches as far as the region, if that is further.
     exclusions
         Regions on the image's grid that are not the lesion.
@@ -173,11 +173,7 @@ def _numbered(volume: Volume, regions: Sequence[Region]) -> Labels:
 
 
 def _seed_voxel(volume: Volume, seed: npt.ArrayLike | Region) -> Shape:
-    if isinstance(seed, Region):
-        inside = np.where(seed.fraction >= INSIDE, np.nan_to_num(volume.values[seed.box], nan=-np.inf), -np.inf)
-        at = np.add(np.unravel_index(int(np.argmax(inside)), inside.shape), seed.start_ijk)
-    else:
-        at = np.rint(volume.grid.to_ijk(seed)).astype(int)
+    at = _highest_peak(volume, seed) if isinstance(seed, Region) else np.rint(volume.grid.to_ijk(seed)).astype(int)
     if np.any(at < 0) or np.any(at >= volume.grid.shape):
         raise UsageError(
             f"the seed lies at voxel {tuple(at)} of {volume.grid.describe()}", required="a seed within the image"
@@ -186,3 +182,17 @@ def _seed_voxel(volume: Volume, seed: npt.ArrayLike | Region) -> Shape:
     if not np.isfinite(volume.values[where]):
         raise UsageError(f"the image has no value at the seed, voxel {where}", do="place the seed in the lesion")
     return where
+
+
+def _highest_peak(volume: Volume, rough: Region) -> npt.NDArray[np.int64]:
+    """Find the highest local maximum in a rough region; its highest voxel may be the flank of a neighbour."""
+    first = np.maximum(np.subtract(rough.start_ijk, 1), 0)
+    box = tuple(slice(a, b + n + 1) for a, b, n in zip(first, rough.start_ijk, rough.fraction.shape, strict=True))
+    values = np.nan_to_num(volume.values[box], nan=-np.inf)
+    inside = np.zeros(values.shape, bool)
+    inside[
+        tuple(slice(b - a, b - a + n) for a, b, n in zip(first, rough.start_ijk, rough.fraction.shape, strict=True))
+    ] = rough.fraction >= INSIDE
+    peaks = inside & (values == maximum_filter(values, 3))
+    among = np.where(peaks if peaks.any() else inside, values, -np.inf)
+    return np.add(np.unravel_index(int(np.argmax(among)), among.shape), first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -133,9 +134,14 @@ def _levels(volume: Volume, settings: BurdenSettings, by_name: dict[str, list[Re
     voxel = np.full(volume.grid.shape, body)
     if of_liver is None:
         return _Levels(body, None, voxel)
-    near = distance_transform_edt(~_mask(livers, volume), sampling=volume.grid.spacing_mm) <= settings.fwhm_mm
-    voxel[near] = max(body, of_liver)
-    return _Levels(body, max(body, of_liver), voxel)
+    of_liver = max(body, of_liver)
+    inside, spacing = _mask(livers, volume), volume.grid.spacing_mm
+    reach = [ceil(settings.fwhm_mm / step) for step in spacing]
+    (box,) = find_objects(inside.astype(np.int8))
+    wide = tuple(slice(max(side.start - n, 0), side.stop + n) for side, n in zip(box, reach, strict=True))
+    near = distance_transform_edt(~inside[wide], sampling=spacing) <= settings.fwhm_mm
+    voxel[wide][near] = of_liver
+    return _Levels(body, of_liver, voxel)
 
 
 def _without_organs(

@@ -189,9 +189,8 @@ def _agreed(
             )
         shell = background_round(around, mask, settings.fwhm_mm)
         if shell is None:
-            code = "segment.low-contrast" if level >= FIRST_SHARE * top else "segment.leak"
             text = f"above {level:.4g} it fills what is searched round the seed; its highest voxel is {top:.4g}"
-            raise _RefusedError(code, text)
+            raise _RefusedError("segment.leak", text)
         background, noise = shell
         new = border_level(settings, values[mask], top, background, float(np.prod(around.spacing_mm)) / MM3_PER_ML)
         clear = CLEAR_IF_FIXED if settings.method is Method.FIXED else CLEAR_OF_NOISE

@@ -107,7 +107,7 @@ def surroundings_of(
     in_reach: Mask = known & (distance_mm <= radius_mm)
     allowed = in_reach
     if isinstance(seed, Region):
-        rough = _numbered(volume, (seed,))[box] > 0
+        rough = _numbered((seed,), start, values.shape) > 0
         allowed = in_reach & (distance_transform_edt(~rough, sampling=spacing) <= fwhm_mm)
     return Surroundings(
         values,
@@ -116,7 +116,7 @@ def surroundings_of(
         spacing,
         in_reach,
         allowed,
-        _numbered(volume, exclusions)[box],
+        _numbered(exclusions, start, values.shape),
         tuple(region.name for region in exclusions),
         three_ints(centre.tolist()),
     )
@@ -165,10 +165,16 @@ def background_round(around: Surroundings, body: Mask, fwhm_mm: float) -> tuple[
     return middle, SD_PER_MAD * float(np.median(np.abs(found - middle)))
 
 
-def _numbered(volume: Volume, regions: Sequence[Region]) -> Labels:
-    number = np.zeros(volume.grid.shape, np.int32)
+def _numbered(regions: Sequence[Region], start: npt.NDArray[np.int64], shape: Shape) -> Labels:
+    """Tell which region, counted from 1, each voxel of a box belongs to; 0 is none. (i, j, k)"""
+    number = np.zeros(shape, np.int32)
     for n, region in enumerate(regions, start=1):
-        number[region.box][region.fraction >= INSIDE] = n
+        first = np.subtract(region.start_ijk, start)
+        low, high = np.maximum(first, 0), np.minimum(first + region.fraction.shape, shape)
+        if np.all(low < high):
+            here = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+            there = tuple(slice(a, b) for a, b in zip(low - first, high - first, strict=True))
+            number[here][region.fraction[there] >= INSIDE] = n
     return number
 
 

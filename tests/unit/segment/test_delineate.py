@@ -216,7 +216,7 @@ def test_a_lesion_at_the_edge_of_the_image_is_said() -> None:
 
 
 def test_a_rough_region_keeps_the_lesion_to_itself() -> None:
-    image = pet(((0, 0, 0), 22, 8), ((23, 0, 0), 22, 16))
+    image = pet(((0, 0, 0), 22, 8), ((23, 0, 0), 22, 10))
     box = np.zeros(image.grid.shape)
     box[15:25, 15:26, 15:26] = 1
     rough = Region("box", RegionKind.LESION, image.grid, (0, 0, 0), box, None, RegionOrigin.DRAWN, "test")

@@ -47,7 +47,7 @@ CLEAR_OF_NOISE, CLEAR_IF_FIXED = 2.0, 1.0
 """Standard deviations of the background that the border lies above it at least; nearer than 1 the background itself hangs together,
 and a level that is not derived from the background needs no more. [1]"""
 DIAMETERS_PER_FWHM = 2.3
-"""Smaller lesions are delineated too large: their centre is not recovered. 14 mm in PET, 30 mm in SPECT. [1]"""
+"""Of smaller lesions the centre is not recovered, and the volume is what the blur makes of it. 14 mm in PET, 30 mm in SPECT. [1]"""
 
 
 class _RefusedError(Exception):
@@ -274,8 +274,9 @@ def _doubts(region: Region, body: _Body, settings: DelineationSettings, evidence
         found.append(("segment.low-contrast", text))
     if diameter_mm < DIAMETERS_PER_FWHM * settings.fwhm_mm:
         text = (
-            f"a sphere of {diameter_mm:.1f} mm in an image of {settings.fwhm_mm:g} mm resolution comes out too large; below "
-            f"{DIAMETERS_PER_FWHM * settings.fwhm_mm:.0f} mm the volume is an upper bound."
+            f"it is a sphere of {diameter_mm:.1f} mm in an image of {settings.fwhm_mm:g} mm resolution; below "
+            f"{DIAMETERS_PER_FWHM * settings.fwhm_mm:.0f} mm the blur decides the volume: it may be a third off, or twice the truth "
+            "where contrast is low."
         )
         found.append(("segment.below-resolution", text))
     return [doubt(Severity.WARNING, code, region.name, text, evidence) for code, text in found]

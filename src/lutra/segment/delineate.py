@@ -275,8 +275,8 @@ def _doubts(region: Region, body: _Body, settings: DelineationSettings, evidence
     if diameter_mm < DIAMETERS_PER_FWHM * settings.fwhm_mm:
         text = (
             f"it is a sphere of {diameter_mm:.1f} mm in an image of {settings.fwhm_mm:g} mm resolution; below "
-            f"{DIAMETERS_PER_FWHM * settings.fwhm_mm:.0f} mm the blur decides the volume: it may be a third off, or twice the truth "
-            "where contrast is low."
+            f"{DIAMETERS_PER_FWHM * settings.fwhm_mm:.0f} mm the blur decides the volume: it may be a third off, or "
+            "twice the truth where contrast is low."
         )
         found.append(("segment.below-resolution", text))
     return [doubt(Severity.WARNING, code, region.name, text, evidence) for code, text in found]

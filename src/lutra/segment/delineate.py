@@ -39,6 +39,8 @@ FIRST_SHARE = 0.7
 """The first border lies this high, so that the first background is measured outside the lesion and not far from it. [1]"""
 LEAST_CONTRAST = 1.1
 """A maximum that exceeds the background by less is no lesion, however quiet the image. [1]"""
+VISIBLE = 5.0
+"""Standard deviations of the background that the maximum exceeds it by at least: the visibility criterion of Rose. [1]"""
 LOW_CONTRAST = 2.0
 """Below this ratio of maximum to background the border is uncertain, whatever the method. [1]"""
 FOOT = 0.25
@@ -194,7 +196,7 @@ def _agreed(
         background, noise = shell
         new = border_level(settings, values[mask], top, background, float(np.prod(around.spacing_mm)) / MM3_PER_ML)
         clear = CLEAR_IF_FIXED if settings.method is Method.FIXED else CLEAR_OF_NOISE
-        if new < background + clear * noise or top < LEAST_CONTRAST * background:
+        if new < background + clear * noise or top < max(LEAST_CONTRAST * background, background + VISIBLE * noise):
             raise _RefusedError(
                 "segment.low-contrast",
                 f"its border at {new:.4g} would not lie clear of the background, {background:.4g} with noise of {noise:.3g}; "

@@ -1,8 +1,27 @@
-"""STAGE 4, an image grid -> Regions on it: what others drew becomes partial voxels with a coded meaning, and contours again."""
+"""STAGE 4, an image grid -> Regions on it: what others drew becomes partial voxels with a coded meaning, and contours again.
 
+Lesions are delineated from a seed (`delineate`, by `threshold` or `gradient`, guarded by `leak`), and `burden` finds the tumour of
+the whole body.
+"""
+
+from lutra.segment.burden import tumour_burden
+from lutra.segment.delineate import delineate
 from lutra.segment.from_contours import regions_from_contours
 from lutra.segment.on_grid import regions_on_grid
-from lutra.segment.settings import SegmentSettings
+from lutra.segment.settings import SPECT, BurdenSettings, DelineationSettings, Method, SegmentSettings
+from lutra.segment.threshold import liver_threshold
 from lutra.segment.to_contours import contours_of_region
 
-__all__ = ["SegmentSettings", "contours_of_region", "regions_from_contours", "regions_on_grid"]
+__all__ = [
+    "SPECT",
+    "BurdenSettings",
+    "DelineationSettings",
+    "Method",
+    "SegmentSettings",
+    "contours_of_region",
+    "delineate",
+    "liver_threshold",
+    "regions_from_contours",
+    "regions_on_grid",
+    "tumour_burden",
+]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from attrs import field, frozen
+from attrs.validators import gt, in_, instance_of, lt, optional
 
 
 @frozen
@@ -18,3 +21,85 @@ class SegmentSettings:
     """
 
     lesion_name_patterns: tuple[str, ...] = field(default=(), converter=tuple)
+
+
+class Method(StrEnum):
+    """How the border of a lesion is found in an emission image."""
+
+    PERCENT_OF_MAX = "percent-of-max"
+    """Where the image is above a share of the lesion's highest voxel."""
+    BACKGROUND_ADAPTED = "background-adapted"
+    """Where it is above a share of the way from the background to the highest voxel."""
+    SPHERE_ADAPTED = "sphere-adapted"
+    """Where it has the height over the background that the border of a blurred sphere of this volume has."""
+    FIXED = "fixed"
+    """Where it is above a given value."""
+    GRADIENT = "gradient"
+    """Where it falls most steeply."""
+
+
+@frozen
+class DelineationSettings:
+    """How one lesion is delineated. The defaults are for PET; :data:`SPECT` has those for 177Lu SPECT.
+
+    Parameters
+    ----------
+    method
+        Background-adapted by default: counted from the background, the share that reproduces a sphere's volume does not depend on
+        the contrast [hofheinz2010]; a share of the maximum does. It depends on the size, though: half-way gives 0.75 of the volume
+        of a 17 mm sphere behind 6 mm resolution and 0.90 at 28 mm. `sphere-adapted` follows the size, if the resolution is known.
+    share
+        Share of the maximum, or of the way to it. 0.5; 0.41 is what [boellaard2015] gives for `percent-of-max`. [1]
+    level
+        Threshold of the method `fixed`: SUV 2.5, 3 or 4, or :func:`lutra.segment.threshold.liver_threshold`. [unit of image]
+    fwhm_mm
+        Resolution of the image; 6 is usual for PET. [mm]
+    smallest_diameter_mm
+        Below this diameter, of the sphere of equal volume, no region is returned. 10 in PET; 30 in SPECT, from where on 50 % of
+        the maximum gave the volume of 177Lu spheres (16 mL, [liu2026]). [mm]
+    search_radius_mm
+        How far from the seed a lesion may reach; one that reaches further has leaked. [mm]
+
+    References
+    ----------
+    [hofheinz2010] Hofheinz et al., Phys Med Biol 55:1099. [boellaard2015] EANM guideline 2.0, Eur J Nucl Med Mol Imaging 42:328.
+    [liu2026] Liu et al., Med Phys, doi 10.1002/mp.70399.
+    """
+
+    method: Method = field(default=Method.BACKGROUND_ADAPTED, converter=Method)
+    share: float = field(default=0.5, validator=[gt(0), lt(1)])
+    level: float | None = field(default=None, validator=optional(gt(0)))
+    fwhm_mm: float = field(default=6.0, validator=gt(0))
+    smallest_diameter_mm: float = field(default=10.0, validator=gt(0))
+    search_radius_mm: float = field(default=60.0, validator=gt(0))
+
+
+SPECT = DelineationSettings(fwhm_mm=13.0, smallest_diameter_mm=30.0, search_radius_mm=80.0)
+"""For 177Lu SPECT with resolution recovery."""
+
+
+@frozen
+class BurdenSettings:
+    """How the tumour burden of the whole body is found.
+
+    Parameters
+    ----------
+    rule
+        `fixed`: voxels of at least `threshold_suv`. `liver`: of at least 1.5 times the liver's mean and two of its standard
+        deviations [wahl2009]. `blood-pool`: of at least twice the blood pool's mean and two standard deviations [wahl2009].
+    threshold_suv
+        4.0, as in [barrington2019] for FDG; for SSTR a study's own choice. [SUV]
+    volume_floor_ml
+        Smaller components are left out, with a Finding. 0.5: a sphere of 10 mm. [mL]
+    fwhm_mm
+        Resolution of the image. [mm]
+
+    References
+    ----------
+    [wahl2009] Wahl et al. (PERCIST), J Nucl Med 50:122S. [barrington2019] Barrington and Meignan, J Nucl Med 60:1096.
+    """
+
+    rule: str = field(default="fixed", validator=[instance_of(str), in_(("fixed", "liver", "blood-pool"))])
+    threshold_suv: float = field(default=4.0, validator=gt(0))
+    volume_floor_ml: float = field(default=0.5, validator=gt(0))
+    fwhm_mm: float = field(default=6.0, validator=gt(0))

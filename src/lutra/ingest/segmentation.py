@@ -51,7 +51,8 @@ def read_segmentation(path: Path) -> Outcome[tuple[Region, ...]]:
     Outcome
         A region for each segment that has voxels, on a grid that holds all frames of the file; names, codes and tracking
         identifiers as the file gives them (codes of the old SRT scheme as SNOMED CT, kidney and lung with the side it
-        states). A segment that cannot be used leaves a Finding and the others go on. None with an ERROR Finding if the file as a whole cannot be read.
+        states). A segment that cannot be used leaves a Finding and the others go on. None with an ERROR Finding if the
+        file as a whole cannot be read.
     """
     findings: list[Finding] = []
     try:
@@ -209,7 +210,7 @@ def _region(file: Dataset, segment: _Described, box: Box, grid: Grid) -> Region:
 
 
 def _code(item: Dataset) -> ConceptCode | None:
-    """What a segment is; organ and side, which are two codes in DICOM, as the one code of the left or right organ."""
+    """Read what a segment is; organ and side, which are two codes in DICOM, as the one code of the left or right organ."""
     code = coded(item, "SegmentedPropertyTypeCodeSequence")
     types = items(item, "SegmentedPropertyTypeCodeSequence")
     side = coded(types[0], "SegmentedPropertyTypeModifierCodeSequence") if types else None

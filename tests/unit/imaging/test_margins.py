@@ -31,7 +31,7 @@ def ball(on: Grid, radius_mm: float, parts: int = 3) -> npt.NDArray[np.float32]:
 @pytest.mark.parametrize("spacing", [(2.0, 2.0, 2.0), (1.5, 1.5, 3.0), (4.8, 4.8, 4.8)])
 @pytest.mark.parametrize("distance_mm", [-10.0, -5.0, -1.0, 3.0, 8.0])
 def test_a_ball_keeps_its_shape(spacing: tuple[float, float, float], distance_mm: float) -> None:
-    """Radius 18 mm becomes 18 mm + d, within 0.2 mm; the centre stays within 0.1 mm."""
+    """Radius 18 mm becomes 18 mm + d, within 0.2 mm; the centre stays within 0.2 mm."""
     on = Grid([int(64 / step) for step in spacing], np.diag([*spacing, 1.0]), "frame")
     share = ball(on, 18.0)
     found = with_margin((0, 0, 0), share, on, distance_mm)
@@ -41,7 +41,7 @@ def test_a_ball_keeps_its_shape(spacing: tuple[float, float, float], distance_mm
     assert radius_mm == pytest.approx(18.0 + distance_mm, abs=0.2)
     index = np.moveaxis(np.indices(new.shape), 0, -1).reshape(-1, 3)
     centre = np.average(on.to_lps_mm(index + start), axis=0, weights=new.ravel())
-    np.testing.assert_allclose(centre, on.to_lps_mm(np.array(on.shape) / 2 + 0.21), atol=0.1)
+    np.testing.assert_allclose(centre, on.to_lps_mm(np.array(on.shape) / 2 + 0.21), atol=0.2)
 
 
 def test_a_box_follows_steiner() -> None:

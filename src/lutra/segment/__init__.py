@@ -2,6 +2,7 @@
 
 from lutra.segment.algebra import evaluate_algebra
 from lutra.segment.from_contours import regions_from_contours
+from lutra.segment.marrow import marrow_region
 from lutra.segment.on_grid import regions_on_grid
 from lutra.segment.settings import SegmentSettings
 from lutra.segment.to_contours import contours_of_region
@@ -10,6 +11,7 @@ __all__ = [
     "SegmentSettings",
     "contours_of_region",
     "evaluate_algebra",
+    "marrow_region",
     "regions_from_contours",
     "regions_on_grid",
 ]

@@ -85,7 +85,7 @@ def test_it_lies_in_the_true_marrow_alone() -> None:
 
 @pytest.mark.parametrize("level", ["L2", "L3", "L4"])
 def test_the_body_is_found_without_its_arch(level: str) -> None:
-    """Of a whole vertebra, as of its body alone, 97 % of the body is found, and 3 % of what is found may be the root of the arch."""
+    """Of a whole vertebra, as of its body alone, 97 % of the body is found, with 3 % of arch at most."""
     bone, inner = vertebra(level, 1.0)
     body = painted(inner.level_mm(points()) + CORTEX_MM, "body")
     for drawn in (painted(bone.level_mm(points()), level), body):

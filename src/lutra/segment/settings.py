@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from attrs import field, frozen
-from attrs.validators import ge, gt
+from attrs.validators import ge, gt, in_
 
 from lutra.core.frozen import FrozenMap, frozen_map
 from lutra.segment.expression import parse
@@ -31,6 +31,9 @@ class SegmentSettings:
         Volume of each sphere of the small-VOI method. 2: what its validations used [curkic2024, khan2025]. [mL]
     small_voi_count
         Spheres in each kidney. 5: as there.
+    small_voi_placement
+        `spread` over the kidney, or at the `highest` uptake, which reads too high by what noise adds; see
+        :mod:`lutra.segment.small_voi`.
     small_voi_lesion_margin_mm
         Spheres keep this far from lesions and other organs, whose blur reaches over. 10: see marrow_lesion_margin_mm. [mm]
     marrow_erosion_mm
@@ -52,6 +55,7 @@ class SegmentSettings:
     algebra: FrozenMap[str, str] = field(factory=FrozenMap, converter=frozen_map, validator=_expressions)
     small_voi_ml: float = field(default=2.0, validator=gt(0))
     small_voi_count: int = field(default=5, validator=ge(2))
+    small_voi_placement: str = field(default="spread", validator=in_(("spread", "highest")))
     small_voi_lesion_margin_mm: float = field(default=10.0, validator=ge(0))
     marrow_erosion_mm: float = field(default=5.0, validator=ge(0))
     marrow_lesion_margin_mm: float = field(default=10.0, validator=ge(0))

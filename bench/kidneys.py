@@ -5,7 +5,7 @@ PYTHONPATH=src python bench/kidneys.py [--patients 6] [--full] [--seed 5]
 Per kidney and scan, deviation from the true activity in percent:
 raw      mean in the true region x its volume
 sphere   divided by the recovery of a sphere of equal volume, as `partial_volume = "sphere"` does
-shape    divided by the recovery of the region's own shape in the same blur, to show what the sphere leaves
+shape    by that of its own shape, what its surroundings spill in taken off: `partial_volume = "shape"`
 spread   mean of five 2 mL spheres spread over the kidney x its volume, not corrected
 highest  the same, spheres at the highest uptake
 """
@@ -31,7 +31,6 @@ from lutra.simulate.patient import PatientSettings, digital_patient, patient_see
 from lutra.simulate.pet import SCANNERS
 from lutra.simulate.scene import Scene, united
 from lutra.simulate.sizes import CLINICAL
-from lutra.simulate.spect.fast import blurred
 from lutra.simulate.visits import Kind, planned_scans
 
 METHODS = ("raw", "sphere", "shape", "spread", "highest")
@@ -97,14 +96,14 @@ def measured(image: Volume, scene: Scene, kidney: Region, fwhm_mm: float) -> tup
     """Activity by every method. [Bq]"""
     how = QuantifySettings(partial_volume="sphere", spect_fwhm_mm=fwhm_mm)
     found = {}
-    for name, settings in (("raw", QuantifySettings()), ("sphere", how)):
+    for name, settings in (
+        ("raw", QuantifySettings()),
+        ("sphere", how),
+        ("shape", evolve(how, partial_volume="shape")),
+    ):
         measurements = measure(image, kidney, kidney.name, "spect", settings).value
         if measurements:
             found[name] = measurements.values["activity"].value
-    share = np.zeros(scene.grid.shape, np.float32)
-    share[kidney.box] = kidney.fraction
-    own = blurred(share, fwhm_mm, scene.grid.spacing_mm)[kidney.box]
-    found["shape"] = found["raw"] / float(np.average(own, weights=kidney.fraction))
     others = tuple(
         evolve(r, kind=RegionKind.ORGAN, code=PELVIS) if "pelvis" in name else r
         for name, r in scene.regions.items()

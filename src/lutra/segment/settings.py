@@ -5,7 +5,9 @@ from __future__ import annotations
 from attrs import field, frozen
 from attrs.validators import ge, gt, in_
 
+from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap, frozen_map
+from lutra.ports import Settings
 from lutra.segment.expression import parse
 
 
@@ -24,6 +26,10 @@ class SegmentSettings:
         Regular expressions for names that mean a lesion in this study, tried before the shipped table
         (reference/region_names.toml) on the name in lower case with words and numbers apart. Default: none, the
         table alone.
+    segmenters
+        Plugins that find organs in a CT: `totalsegmentator`, or those of other distributions. Default: none; organs are imported.
+    options
+        One table per segmenter, by its name: `[segment.options.totalsegmentator]`.
     algebra
         Regions that are made of others, name = expression: `"healthy liver" = "liver - lesions"`; see
         :mod:`lutra.segment.expression`. Default: none, because a region nobody asked for would be measured in every image.
@@ -52,6 +58,8 @@ class SegmentSettings:
     """
 
     lesion_name_patterns: tuple[str, ...] = field(default=(), converter=tuple)
+    segmenters: tuple[str, ...] = field(default=(), converter=tuple)
+    options: FrozenMap[str, Settings] = field(factory=FrozenMap, converter=frozen_map)
     algebra: FrozenMap[str, str] = field(factory=FrozenMap, converter=frozen_map, validator=_expressions)
     small_voi_ml: float = field(default=2.0, validator=gt(0))
     small_voi_count: int = field(default=5, validator=ge(2))
@@ -60,3 +68,13 @@ class SegmentSettings:
     marrow_erosion_mm: float = field(default=5.0, validator=ge(0))
     marrow_lesion_margin_mm: float = field(default=10.0, validator=ge(0))
     marrow_minimum_ml: float = field(default=10.0, validator=gt(0))
+
+    def __attrs_post_init__(self) -> None:
+        unused = sorted(set(self.options) - set(self.segmenters))
+        if unused:
+            raise ProtocolError(
+                f"options for {', '.join(unused)}, which is not among the segmenters",
+                where="segment.options",
+                required=f"one of: {', '.join(self.segmenters) or '(none)'}",
+                do="correct the name, or add it to segment.segmenters",
+            )

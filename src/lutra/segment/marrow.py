@@ -76,7 +76,7 @@ def marrow_region(regions: tuple[Region, ...], settings: SegmentSettings) -> Out
         )
         findings.append(doubt(Severity.UNDETERMINED, "segment.marrow-too-small", NAME, text, {}))
         return Outcome(None, findings)
-    away = f", {settings.marrow_lesion_margin_mm:g} mm away from {len(lesions)} lesions" if lesions else ""
+    away = f", {settings.marrow_lesion_margin_mm:g} mm away from every lesion ({len(lesions)})" if lesions else ""
     source = f"bodies of {', '.join(level for level, _ in usable)}, {settings.marrow_erosion_mm:g} mm inside{away}; {whole.source}"
     return Outcome(evolve(whole, kind=RegionKind.ORGAN, code=BONE_MARROW, source=source), findings)
 

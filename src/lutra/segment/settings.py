@@ -41,7 +41,7 @@ class SegmentSettings:
         `spread` over the kidney, or at the `highest` uptake, which reads too high by what noise adds; see
         :mod:`lutra.segment.small_voi`.
     small_voi_lesion_margin_mm
-        Spheres keep this far from lesions and other organs, whose blur reaches over. 10: see marrow_lesion_margin_mm. [mm]
+        Spheres keep this far from lesions and hot organs, whose blur reaches over. 10: see marrow_lesion_margin_mm. [mm]
     marrow_erosion_mm
         Marrow keeps this far inside the vertebral bodies: end plates and cortex are no marrow, and beyond it lies the blur of what
         surrounds them. 5: about half the resolution of a SPECT of 177Lu. [mm]

@@ -8,7 +8,7 @@ inside the kidney, without overlap and out of the reach of what is not kidney, b
     in the middle of as many equal parts of where a sphere can lie. Knows nothing of the image, so its noise averages out.
 `highest`
     one after the other where the mean in the sphere is highest, as one would pick them by eye. The highest places are also those
-    where noise is high: [khan2025] found images without a filter 22 % too high, and so do simulated ones (bench/kidneys.py).
+    where noise is high: [khan2025] found images without a filter 22 % too high, and a full simulation 20 % (bench/kidneys.py).
 
 :func:`lutra.quantify.small_voi.measure_small_vois` turns them into a concentration.
 
@@ -43,6 +43,8 @@ Index = tuple[int, int, int]
 
 INSIDE = 0.95
 """Share of a sphere that has to lie in the kidney; a drawn border is not more exact than that. [1]"""
+HOT = 0.5
+"""Organs of more than this of the kidney's mean are kept away from: colder ones, as muscle, take no more than air would. [1]"""
 TOUCHED = 0.01
 """Share of a sphere up to which it may reach into what it has to avoid. [1]"""
 FEWEST = 2
@@ -66,7 +68,7 @@ def small_vois(
     kidney
         The kidney, or better its cortex, on the grid of the image.
     others
-        Everything else on the image. Spheres keep the margin of the settings from lesions and organs, and out of the renal
+        Everything else on the image. Spheres keep the margin of the settings from lesions and hot organs, and out of the renal
         pelvis; what is kidney itself is ignored.
 
     Returns
@@ -85,7 +87,7 @@ def small_vois(
     kernel = sphere_shares(radius_mm, image.grid.spacing_mm)
     means = means_under(image.values, kidney.box, kernel)
     allowed = _share_in(kidney, kidney, kernel) >= INSIDE
-    avoided = _avoided(kidney, others, settings.small_voi_lesion_margin_mm)
+    avoided = _avoided(image, kidney, others, settings.small_voi_lesion_margin_mm)
     for region in avoided:
         allowed &= _share_in(region, kidney, kernel) <= TOUCHED
     spacing, count = np.array(kidney.grid.spacing_mm), settings.small_voi_count
@@ -117,27 +119,30 @@ def small_vois(
     return Outcome(tuple(_sphere(n, at, kernel, kidney, settings) for n, at in enumerate(centres, start=1)), findings)
 
 
-def _avoided(kidney: Region, others: Sequence[Region], margin_mm: float) -> list[Region]:
-    """Where no sphere may reach."""
-    pelvis, near = [], []
+def _avoided(image: Volume, kidney: Region, others: Sequence[Region], margin_mm: float) -> list[Region]:
+    """Where no sphere may reach: the pelvis; lesions and hot organs, with the margin."""
+    pelvis: list[Region] = []
+    near: list[Region] = []
     room = _room(kidney, margin_mm)
+    hot = HOT * _mean(image, kidney)
     for region in others:
         code = region.code.value if region.code else ""
         if code in PARTS_OF_KIDNEY or region.kind is RegionKind.OTHER:
             continue
         beside = _cut(region, room)
-        if beside and code == RENAL_PELVIS:
-            pelvis.append(beside)
-        elif (
-            beside and region.kind is RegionKind.ORGAN
-        ):  # what overlaps the kidney, as a region drawn around it, is not beside it
-            rest = difference(region.name, beside, kidney)
-            near += [rest] if rest else []
-        elif beside:
-            near.append(beside)
+        if beside and code != RENAL_PELVIS and region.kind is RegionKind.ORGAN:
+            # What overlaps the kidney, as a region drawn around it, is not beside it.
+            beside = difference(region.name, beside, kidney)
+            beside = beside if beside and _mean(image, beside) > hot else None
+        if beside:
+            (pelvis if code == RENAL_PELVIS else near).append(beside)
     whole = union("near", *near) if near else None
     reach = dilated("reach", whole, margin_mm) if whole else None
     return [*pelvis, *([reach] if reach else [])]
+
+
+def _mean(image: Volume, region: Region) -> float:
+    return float(np.average(image.values[region.box], weights=region.fraction))
 
 
 def _room(kidney: Region, margin_mm: float) -> list[tuple[int, int]]:

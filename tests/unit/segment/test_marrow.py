@@ -107,7 +107,7 @@ def test_lesions_and_their_surroundings_are_left_out() -> None:
     middle = (0.0, spine_y_mm(VERTEBRAE_MM["L3"]), VERTEBRAE_MM["L3"])
     nearest_mm = np.linalg.norm(points() - middle, axis=-1)[whole(outcome.value) > 0.5].min()
     assert nearest_mm == pytest.approx(7.0, abs=1.0)
-    assert "3 mm away from 1 lesions" in outcome.value.source
+    assert "3 mm away from every lesion (1)" in outcome.value.source
 
 
 def test_a_diseased_level_is_left_out() -> None:

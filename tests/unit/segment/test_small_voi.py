@@ -96,6 +96,16 @@ def test_they_keep_away_from_lesions_organs_and_the_pelvis() -> None:
             assert np.linalg.norm(at - middle) > radius_mm + margin_mm + RADIUS_MM - 2.0  # half a voxel
 
 
+def test_a_cold_neighbour_takes_no_room() -> None:
+    """A muscle along the whole kidney changes nothing, be it drawn or not; a liver in its place does."""
+    beside = region((POINTS[..., 0] - 98.0), "beside", "10200004")
+    alone = small_vois(image((KIDNEY, HOT)), KIDNEY, (), SegmentSettings()).value or ()
+    cold = small_vois(image((KIDNEY, HOT), (beside, 0.05 * HOT)), KIDNEY, (beside,), SegmentSettings()).value or ()
+    warm = small_vois(image((KIDNEY, HOT), (beside, 0.8 * HOT)), KIDNEY, (beside,), SegmentSettings()).value or ()
+    assert [sphere.start_ijk for sphere in cold] == [sphere.start_ijk for sphere in alone]
+    assert max(sphere.centroid_lps_mm[0] for sphere in warm) < 98 - 10 - RADIUS_MM + 2.0
+
+
 def test_highest_goes_where_it_is_hottest_and_spread_does_not_look() -> None:
     """Two hot spots in a kidney of noise: they are the first two centres, to a voxel; the other rule ignores the image."""
     spots = ((60.0, 68.0, 60.0), (76.0, 68.0, 104.0))

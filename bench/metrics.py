@@ -18,8 +18,9 @@ from lutra.core.region import Region, RegionKind, RegionOrigin
 from lutra.core.study import Role
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
+from lutra.imaging.spheres import sphere_shares
 from lutra.quantify import QuantifySettings, measure, measure_features
-from lutra.quantify.peak import sphere_shares
+from lutra.quantify.peak import PEAK_RADIUS_MM
 
 SHAPE, SPACING_MM, LESIONS, ROUNDS, TARGET_S = (400, 400, 300), 2.0, 100, 3, 2.0
 
@@ -66,7 +67,7 @@ def ours(volume: Volume, regions: list[Region]) -> list[float]:
 def straightforward(volume: Volume, labels: np.ndarray) -> list[float]:
     """Five numbers of each lesion over the whole image; their peaks."""
     index = np.arange(1, LESIONS + 1)
-    kernel = sphere_shares(volume.grid.spacing_mm)
+    kernel = sphere_shares(PEAK_RADIUS_MM, volume.grid.spacing_mm)
     means = ndimage.convolve(volume.values, (kernel / kernel.sum()).astype(np.float32), mode="nearest")
     for statistic in (ndimage.maximum, ndimage.mean, ndimage.sum_labels):
         statistic(volume.values, labels, index)

@@ -19,7 +19,12 @@ def documented() -> set[str]:
 def used() -> set[str]:
     """Codes in the sources that are neither names of steps nor of tables of the protocol."""
     texts = [p.read_text(encoding="utf-8") for p in (ROOT / "src").rglob("*.py")]
-    steps = {s for text in texts for s in STEPS.findall(text)} | {"ingest.intake", "dose.options", "kinetics.options"}
+    steps = {s for text in texts for s in STEPS.findall(text)} | {
+        "ingest.intake",
+        "dose.options",
+        "kinetics.options",
+        "segment.options",
+    }
     return {code for text in texts for code in CODE.findall(text)} - steps
 
 

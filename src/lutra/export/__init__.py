@@ -1,4 +1,4 @@
-"""Stage 12: results and images to the formats other programs read. Now: DICOM images, RTSTRUCT, SEG, registrations.
+"""Stage 12: results and images to the formats other programs read. Now: DICOM images, RTSTRUCT, SEG, registrations, NIfTI.
 
 Nothing here asks for the time: every date and UID comes from the caller, so the same values give the same bytes.
 """

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import find_objects
+from scipy.ndimage import find_objects, label
 
 from lutra.core.errors import OutsideValidity
 from lutra.core.grid import Shape
@@ -53,3 +53,14 @@ def trimmed(start: Shape, fraction: npt.NDArray[np.float32]) -> tuple[Shape, npt
         first.append(start[axis] + int(filled[0]))
     i, j, k = first
     return (i, j, k), np.ascontiguousarray(fraction)
+
+
+def largest_part(start: Shape, fraction: npt.NDArray[np.float32]) -> tuple[Shape, npt.NDArray[np.float32]]:
+    """Keep the largest of the parts that touch nowhere, not even at a corner; of an empty box, the box."""
+    parts, count = label(fraction > 0, np.ones((3, 3, 3)))
+    if count < 2:
+        return start, fraction
+    volumes = np.bincount(parts.ravel(), fraction.ravel())[1:]
+    found = trimmed(start, np.where(parts == 1 + int(np.argmax(volumes)), fraction, 0).astype(np.float32))
+    assert found is not None  # noqa: S101  (a part has a voxel)
+    return found

@@ -14,7 +14,7 @@ from pydicom import Dataset
 from lutra.core.errors import InconsistentSeries, InputError, OutsideValidity
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.grid import Grid, Shape
-from lutra.core.region import Region, RegionKind, RegionOrigin
+from lutra.core.region import ConceptCode, Region, RegionKind, RegionOrigin
 from lutra.imaging.labels import regions_of_labels, trimmed
 from lutra.ingest.codes import ANATOMICAL_STRUCTURE, coded
 from lutra.ingest.elements import count, items, number, positive, text
@@ -22,6 +22,7 @@ from lutra.ingest.files import parsed
 from lutra.ingest.pixels import planes_of
 from lutra.ingest.quiet import quietly
 from lutra.ingest.segment_frames import SegmentFrames, segment_frames
+from lutra.reference.region_names import of_side
 
 SEGMENTATION = "1.2.840.10008.5.1.4.1.1.66.4"
 LABEL_MAP = "1.2.840.10008.5.1.4.1.1.66.7"
@@ -49,8 +50,9 @@ def read_segmentation(path: Path) -> Outcome[tuple[Region, ...]]:
     -------
     Outcome
         A region for each segment that has voxels, on a grid that holds all frames of the file; names, codes and tracking
-        identifiers as the file gives them (codes of the old SRT scheme as SNOMED CT). A segment that cannot be used leaves a
-        Finding and the others go on. None with an ERROR Finding if the file as a whole cannot be read.
+        identifiers as the file gives them (codes of the old SRT scheme as SNOMED CT, kidney and lung with the side it
+        states). A segment that cannot be used leaves a Finding and the others go on. None with an ERROR Finding if the
+        file as a whole cannot be read.
     """
     findings: list[Finding] = []
     try:
@@ -198,13 +200,21 @@ def _region(file: Dataset, segment: _Described, box: Box, grid: Grid) -> Region:
         grid=grid,
         start_ijk=box[0],
         fraction=box[1],
-        code=coded(item, "SegmentedPropertyTypeCodeSequence"),
+        code=_code(item),
         origin=RegionOrigin.IMPORTED,
         source=f"segment {segment.number} of {text(file, 'SOPInstanceUID')}{f', {how}' if how else ''}",
         referenced_series_uid=series.pop() if len(series) == 1 else None,
         tracking_id=text(item, "TrackingID"),
         tracking_uid=text(item, "TrackingUID"),
     )
+
+
+def _code(item: Dataset) -> ConceptCode | None:
+    """Read what a segment is; organ and side, which are two codes in DICOM, as the one code of the left or right organ."""
+    code = coded(item, "SegmentedPropertyTypeCodeSequence")
+    types = items(item, "SegmentedPropertyTypeCodeSequence")
+    side = coded(types[0], "SegmentedPropertyTypeModifierCodeSequence") if types else None
+    return of_side(code, side.value) if code and side else code
 
 
 def _say_what_is_missing(

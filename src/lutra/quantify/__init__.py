@@ -2,9 +2,9 @@
 
 `roles` says what an image is for, `decay_reference` which instant it is stated for, `camera` which calibration applies; `suv`,
 `activity`, `adc` and `ct` convert, `dwi` fits diffusion (`shells`, `adc_fit`, `rician`, `ivim`), `body` gives what SUV is
-normalised to, `region_metrics` measures, `recovery` corrects, `scatter` says how much there was, `features` gives what the IBSI
-standardised, `repeatability` tells change from noise. The rules for SUV are one table, `suv_cases`. What cannot be determined is
-refused by name.
+normalised to, `region_metrics` measures, `small_voi` a kidney by spheres in it, `recovery` corrects, `scatter` says how much there
+was, `features` gives what the IBSI standardised, `repeatability` tells change from noise. The rules for SUV are one table,
+`suv_cases`. What cannot be determined is refused by name.
 """
 
 from lutra.quantify.activity import to_activity
@@ -21,6 +21,7 @@ from lutra.quantify.repeatability import FOLLOWED, change_from_baseline, classif
 from lutra.quantify.roles import role_of
 from lutra.quantify.scatter import scatter_share
 from lutra.quantify.settings import QuantifySettings
+from lutra.quantify.small_voi import measure_small_vois
 from lutra.quantify.suv import SuvFactor, suv_bw_factor, to_suv
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "fit_diffusion",
     "measure",
     "measure_features",
+    "measure_small_vois",
     "primary_map",
     "quantify",
     "role_of",

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from lutra.core.calibration import Calibration
 from lutra.core.finding import Finding, Outcome, Severity
+from lutra.core.region import Region
+from lutra.core.volume import Volume
 from lutra.physics.recovery import concentration_volume_sensitivity, sphere_diameter_mm, sphere_recovery
 from lutra.physics.recovery_curve import recovery_at, recovery_slope
 from lutra.quantify.settings import QuantifySettings
+from lutra.quantify.shape_recovery import shape_recovery
 
 Recovery = tuple[float, float | None]
 """Recovery to divide by, and its relative standard uncertainty; None if it was not evaluated. [1]"""
 
 
 def recovery_for(
-    volume_ml: float, region_id: str, settings: QuantifySettings, calibration: Calibration | None = None
+    volume_ml: float,
+    region_id: str,
+    settings: QuantifySettings,
+    calibration: Calibration | None = None,
+    seen: tuple[Volume, Region] | None = None,
 ) -> Outcome[Recovery]:
     """Find the recovery of a region and its relative standard uncertainty. [1]
 
@@ -21,13 +28,15 @@ def recovery_for(
     ----------
     calibration
         What applies to the scan; its recovery curve is used where the protocol says `partial_volume = "curve"`.
+    seen
+        The image and the region in it, which `partial_volume = "shape"` looks at.
 
     Returns
     -------
     Outcome
-        1 where no correction is asked for. Of a sphere of equal volume, with half the spread between resolutions one sd apart. Of
-        the measured curve, with the uncertainty of the curve and the scatter of objects around it. None if the protocol asks for a
-        correction that cannot be made.
+        1 where no correction is asked for. Of a sphere of equal volume, or of the region's own shape in its surroundings, with
+        half the spread between resolutions one sd apart. Of the measured curve, with the uncertainty of the curve and the scatter
+        of objects around it. None if the protocol asks for a correction that cannot be made.
     """
     findings = []
     if volume_ml < settings.minimum_volume_ml:
@@ -42,6 +51,8 @@ def recovery_for(
     match settings.partial_volume:
         case "sphere":
             found = _of_sphere(volume_ml, region_id, settings)
+        case "shape":
+            found = _of_shape(region_id, settings, seen)
         case "curve":
             found = _of_curve(volume_ml, region_id, calibration or Calibration())
         case _:
@@ -60,8 +71,8 @@ def activity_volume_sensitivity(
     r"""Sensitivity :math:`d\ln A/d\ln V` of an activity to the volume it was read in; None without a resolution or a curve. [1]
 
     A larger contour gathers more activity (p), and is divided by the recovery of a larger object (:math:`q = d\ln R/d\ln V`):
-    p - q. For a blurred sphere q = 2p - 1, see :func:`~lutra.physics.recovery.concentration_volume_sensitivity`; a measured curve
-    gives q, and thereby p.
+    p - q. For a blurred sphere, which also stands for other shapes here, q = 2p - 1, see
+    :func:`~lutra.physics.recovery.concentration_volume_sensitivity`; a measured curve gives q, and thereby p.
     """
     curve = calibration.recovery if calibration else None
     if settings.partial_volume == "curve":
@@ -69,7 +80,7 @@ def activity_volume_sensitivity(
     if settings.spect_fwhm_mm is None:
         return None
     p = concentration_volume_sensitivity(sphere_diameter_mm(volume_ml), settings.spect_fwhm_mm)
-    return 1 - p if settings.partial_volume == "sphere" else p
+    return p if settings.partial_volume == "none" else 1 - p
 
 
 def _of_sphere(volume_ml: float, region_id: str, settings: QuantifySettings) -> Outcome[Recovery]:
@@ -88,6 +99,30 @@ def _of_sphere(volume_ml: float, region_id: str, settings: QuantifySettings) -> 
         for shift in (-settings.spect_fwhm_sd_mm, settings.spect_fwhm_sd_mm)
     )
     return Outcome((recovery, abs(lower - upper) / 2 / recovery))
+
+
+def _of_shape(region_id: str, settings: QuantifySettings, seen: tuple[Volume, Region] | None) -> Outcome[Recovery]:
+    fwhm_mm, sd_mm = settings.spect_fwhm_mm, settings.spect_fwhm_sd_mm
+    if fwhm_mm is None or seen is None:
+        return _none(
+            region_id,
+            "quantify.no-recovery",
+            "the protocol asks for partial volume correction (quantify.partial_volume = 'shape') and gives no "
+            "quantify.spect_fwhm_mm, so there is no activity. To do: give the measured resolution, or set partial_volume = 'none'",
+        )
+    recovery, lower, upper = (
+        shape_recovery(*seen, fwhm_mm + shift) for shift in (0.0, -min(sd_mm, fwhm_mm / 2), sd_mm)
+    )
+    if recovery is None or lower is None or upper is None:
+        return _none(
+            region_id,
+            "quantify.no-recovery",
+            f"its own activity cannot be told from its surroundings at a resolution of {fwhm_mm:g}({sd_mm:g}) mm "
+            "(quantify.partial_volume = 'shape'), so there is no activity. To do: look at the region; for one smaller than the "
+            "resolution use a recovery curve",
+        )
+    # Half the spread of 1 / recovery, which is what the concentration follows.
+    return Outcome((recovery, abs(recovery / lower - recovery / upper) / 2))
 
 
 def _of_curve(volume_ml: float, region_id: str, calibration: Calibration) -> Outcome[Recovery]:

@@ -92,7 +92,7 @@ def measure(
     mean = float(np.average(voxels, weights=weights))
     match volume.unit:
         case Unit.BQ_PER_ML:
-            values |= _activity(mean, size, region_id, volume, settings, calibration or Calibration(), findings)
+            values |= _activity(mean, size, region_id, volume, region, settings, calibration or Calibration(), findings)
         case Unit.SUV_BW:
             values |= _uptake(volume, region, voxels, weights, noise, outline, settings, scales)
             total = values["suv_mean"].scaled(size.value, Unit.SUV_BW_ML)
@@ -166,6 +166,7 @@ def _activity(
     size: Estimate,
     region_id: str,
     volume: Volume,
+    region: Region,
     settings: QuantifySettings,
     calibration: Calibration,
     findings: list[Finding],
@@ -175,7 +176,7 @@ def _activity(
     None of them if the protocol asks for a correction that cannot be made.
     """
     volume_source, recovery_source = f"volume: {region_id}", f"recovery: {region_id}"
-    found = recovery_for(size.value, region_id, settings, calibration)
+    found = recovery_for(size.value, region_id, settings, calibration, (volume, region))
     findings += found.findings
     if found.value is None:
         return {}

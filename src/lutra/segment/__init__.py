@@ -1,14 +1,17 @@
 """STAGE 4, an image grid -> Regions on it: what others drew becomes partial voxels with a coded meaning, and contours again.
 
 Lesions are delineated from a seed (`delineate`, by `threshold` or `gradient`, guarded by `leak`), and `burden` finds the tumour of
-the whole body.
+the whole body. Organs follow from one another by `algebra`; kidneys are sampled by `small_voi`, marrow by `marrow`.
 """
 
+from lutra.segment.algebra import evaluate_algebra
 from lutra.segment.burden import tumour_burden
 from lutra.segment.delineate import delineate
 from lutra.segment.from_contours import regions_from_contours
+from lutra.segment.marrow import marrow_region
 from lutra.segment.on_grid import regions_on_grid
 from lutra.segment.settings import SPECT, BurdenSettings, DelineationSettings, Method, SegmentSettings
+from lutra.segment.small_voi import small_vois
 from lutra.segment.threshold import liver_threshold
 from lutra.segment.to_contours import contours_of_region
 
@@ -20,8 +23,11 @@ __all__ = [
     "SegmentSettings",
     "contours_of_region",
     "delineate",
+    "evaluate_algebra",
     "liver_threshold",
+    "marrow_region",
     "regions_from_contours",
     "regions_on_grid",
+    "small_vois",
     "tumour_burden",
 ]

@@ -6,7 +6,7 @@ import re
 
 from lutra.core.errors import ProtocolError
 from lutra.core.region import ConceptCode, RegionKind
-from lutra.reference.region_names import LESION_CODE, kind_of_code, look_up, simplified
+from lutra.reference.region_names import LESION_CODE, code_of_name, kind_of_code, look_up, simplified, snomed_of
 from lutra.segment.settings import SegmentSettings
 
 
@@ -15,7 +15,8 @@ def meaning(
 ) -> tuple[RegionKind | None, ConceptCode | None]:
     """Tell lesion, organ and other apart; None if neither name nor code is known.
 
-    The study's own patterns come first, then the author's code, then the table of names. A code that the author gave is kept.
+    The study's own patterns come first, then the author's code, then the table of names. A code that the author gave is kept,
+    but for those of the Foundational Model of Anatomy, which become the SNOMED CT code of the same structure.
 
     Raises
     ------
@@ -23,6 +24,7 @@ def meaning(
         If a pattern of the settings is not a regular expression.
     """
     text = simplified(name)
+    code = snomed_of(code) if code else None
     for pattern in settings.lesion_name_patterns:
         try:
             if re.search(pattern, text):
@@ -37,4 +39,4 @@ def meaning(
     if kind is not None:
         return kind, code
     row = look_up(name)
-    return (row.kind, code or row.code) if row else (None, code)
+    return (row.kind, code or code_of_name(name)) if row else (None, code)

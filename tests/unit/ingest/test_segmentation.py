@@ -150,6 +150,25 @@ def test_segments_of_one_name_are_told_apart(tmp_path: Path) -> None:
     assert problems(outcome) == ["ingest.segment-names-repeat"]
 
 
+def test_organ_and_side_become_the_sided_organ(tmp_path: Path) -> None:
+    """DICOM codes a left kidney as kidney, and left as its modifier [PS3.3 C.8.20.2]; a liver has no side to add."""
+
+    def add_side(file: Any) -> None:
+        sides = (codes.SCT.Left, codes.SCT.Right, codes.SCT.Left)
+        organs = (codes.SCT.Kidney, codes.SCT.Kidney, codes.SCT.Liver)
+        for segment, organ, side in zip(file.SegmentSequence, organs, sides, strict=True):
+            (type_,) = segment.SegmentedPropertyTypeCodeSequence
+            type_.CodeValue, type_.CodeMeaning = organ.value, organ.meaning
+            modifier = pydicom.Dataset()
+            modifier.CodeValue, modifier.CodingSchemeDesignator, modifier.CodeMeaning = side.value, "SCT", side.meaning
+            type_.SegmentedPropertyTypeModifierCodeSequence = [modifier]
+
+    segments = [described(n, name) for n, name in enumerate(("one", "other", "third"), start=1)]
+    outcome = write(tmp_path / "seg.dcm", masks(3), "BINARY", *segments, change=add_side)
+    assert outcome.value is not None
+    assert [region.code.value for region in outcome.value if region.code] == ["18639004", "9846003", "10200004"]
+
+
 def test_a_segment_without_voxels_is_named(tmp_path: Path) -> None:
     pixels = masks(2)
     pixels[..., 1] = 0

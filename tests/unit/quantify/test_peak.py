@@ -11,7 +11,8 @@ from lutra.core.grid import Grid
 from lutra.core.region import Region, RegionKind, RegionOrigin
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.quantify.peak import PEAK_RADIUS_MM, local_peaks, sphere_shares, suv_peak
+from lutra.imaging.spheres import sphere_shares
+from lutra.quantify.peak import PEAK_RADIUS_MM, local_peaks, suv_peak
 
 SPACINGS = [(1.0, 1.0, 1.0), (2.0, 2.0, 2.0), (4.07, 4.07, 5.0), (5.3, 5.3, 2.0), (1.17, 1.17, 3.27), (9.0, 9.0, 9.0)]
 
@@ -32,13 +33,13 @@ def test_radius_is_that_of_one_millilitre() -> None:
 
 @pytest.mark.parametrize("spacing", SPACINGS)
 def test_the_sphere_holds_one_millilitre_on_any_voxels(spacing: tuple[float, float, float]) -> None:
-    assert sphere_shares(spacing).sum() * np.prod(spacing) / 1000 == pytest.approx(1, abs=2e-4)
+    assert sphere_shares(PEAK_RADIUS_MM, spacing).sum() * np.prod(spacing) / 1000 == pytest.approx(1, abs=2e-4)
 
 
 @pytest.mark.parametrize("spacing", SPACINGS[2:4])
 def test_shares_are_those_of_a_brute_count(spacing: tuple[float, float, float]) -> None:
     """A million points in one voxel: they count to 0.0005, one sigma. Mirrored voxels are alike."""
-    shares = sphere_shares(spacing)
+    shares = sphere_shares(PEAK_RADIUS_MM, spacing)
     points = np.random.default_rng(0).uniform(-0.5, 0.5, (1_000_000, 3))
     for offset in ((1, 0, 0), (1, 1, 0), (0, 1, 1), (1, 1, 1)):
         inside = (((points + offset) * spacing) ** 2).sum(axis=1) <= PEAK_RADIUS_MM**2
@@ -57,7 +58,7 @@ def test_the_sphere_reaches_beyond_the_region_but_its_centre_does_not() -> None:
     values = np.zeros((15, 15, 15))
     values[9:] = 1
     volume = image(values)
-    shares = sphere_shares((2.0, 2.0, 2.0))
+    shares = sphere_shares(PEAK_RADIUS_MM, (2.0, 2.0, 2.0))
     beyond = shares[4:].sum() / shares.sum()  # the region ends one voxel before the bright half
     assert suv_peak(volume, box(volume, (5, 7, 7), (4, 1, 1))) == pytest.approx(beyond, rel=1e-6)
 

@@ -1,0 +1,221 @@
+"""Which region is which lesion, between a list and one image, by place and size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+
+from lutra.track import hypotheses, likelihood
+from lutra.track.association import Beliefs, beliefs, believed
+from lutra.track.hypotheses import NONE, Hypotheses
+from lutra.track.local_shift import UNKNOWN_MM2, Shift, shift_at, shift_without_own, unknown_shift
+from lutra.track.spots import Array, Spots
+
+SHIFT_ROUNDS = 2
+GIVEN_LOG_WEIGHT = 15.0
+"""Advantage of a match that is given over all that are not; of two that hold it, geometry still prefers one. [log 1]"""
+LEAST_MATCHED = 1e-3
+Pairs = Sequence[tuple[int, int]]
+
+
+class EdgeKind(StrEnum):
+    """What joins a lesion and a region."""
+
+    SAME = "same"
+    SPLIT = "split"
+    MERGED = "merged"
+
+
+@frozen
+class Edge:
+    """A region that is a lesion, one of the parts a lesion fell into, or a mass that a lesion is part of.
+
+    Parameters
+    ----------
+    probability
+        Of this pair belonging together in any way. [1]
+    confidence
+        By how much that exceeds the next best explanation of either. [1]
+    rival
+        What that explanation is: another lesion for the region (`lesion`), another region for the lesion (`region`); both None
+        where it is that the two are unrelated.
+    """
+
+    lesion: int
+    region: int
+    kind: EdgeKind = field(converter=EdgeKind)
+    probability: float
+    confidence: float
+    rival_lesion: int | None = None
+    rival_region: int | None = None
+
+
+@frozen(eq=False)
+class Matching:
+    """Everything between a list and an image.
+
+    Parameters
+    ----------
+    edges
+        In order of lesions and regions.
+    probability
+        Of every pair. [1] (lesions, regions)
+    lesion_alone, region_alone
+        Probability that a lesion is not there, and that a region is new. [1]
+    shift
+        By how much the image is off at each lesion, as the others tell it.
+    regions_shift
+        The same at each region. For a new one it says where it would be in the list's frame.
+    """
+
+    edges: tuple[Edge, ...]
+    probability: Array
+    lesion_alone: Array
+    region_alone: Array
+    shift: Shift
+    regions_shift: Shift
+
+
+@frozen(eq=False)
+class Given:
+    """What is known of an image before geometry is asked.
+
+    Parameters
+    ----------
+    closed
+        Pairs that are decided: neither takes part in anything else.
+    fixed
+        Pairs that belong together; other lesions may have grown into the region.
+    barred
+        Pairs that do not belong together, nor as parts. (lesions, regions)
+    """
+
+    closed: Pairs = ()
+    fixed: Pairs = ()
+    barred: npt.NDArray[np.bool_] | None = None
+
+
+def match(lesions: Spots, regions: Spots, given: Given | None = None) -> Matching:
+    """Match the regions of one image with the lesions of a list.
+
+    Parameters
+    ----------
+    lesions, regions
+        In one frame. The errors of both may share a smooth part, which is found and taken off.
+    """
+    given = given or Given()
+    asked = _asked(lesions, regions, given)
+    n, m = len(lesions), len(regions)
+    nodes = np.hstack(
+        [
+            np.where(asked.lesions == NONE, n + m, asked.lesions),
+            np.where(asked.regions == NONE, n + m, asked.regions + n),
+        ]
+    )
+    image_error = float(np.median(regions.error_mm)) if m else 0.0
+    error = np.hypot(lesions.error_mm, image_error)
+    shift, found = unknown_shift(error), None
+    for turn in range(SHIFT_ROUNDS + 1):
+        weight, usual = _weights(asked, shift, _held(asked, given))
+        found = beliefs(nodes, weight, n + m, None if found is None else found.messages)
+        observed, noise = _observed(asked, found.hypothesis * usual, n)
+        if turn < SHIFT_ROUNDS:
+            shift = shift_without_own(lesions.position_mm, error, observed, noise)
+    assert found is not None  # noqa: S101
+    probability = np.zeros((n, m))
+    for a in range(2):
+        for b in range(2):
+            both = (asked.lesions[:, a] != NONE) & (asked.regions[:, b] != NONE)
+            pair = asked.lesions[both, a], asked.regions[both, b]
+            np.add.at(probability, pair, found.hypothesis[both])
+    region_error = np.hypot(regions.error_mm, float(np.median(lesions.error_mm)) if n else 0.0)
+    at_regions = shift_at(regions.position_mm, region_error, lesions.position_mm, error, observed, noise)
+    edges = _edges(asked, believed(found, nodes), probability, found)
+    return Matching(edges, probability, found.alone[:n], found.alone[n:], shift, at_regions)
+
+
+def _asked(lesions: Spots, regions: Spots, given: Given) -> Hypotheses:
+    """Every hypothesis that what is given leaves open, and those that are given."""
+    every = hypotheses.same(lesions, regions) + hypotheses.split(lesions, regions) + hypotheses.merged(lesions, regions)
+    keep = np.ones(len(every), bool)
+    if given.barred is not None:
+        for a in range(2):
+            for b in range(2):
+                both = (every.lesions[:, a] != NONE) & (every.regions[:, b] != NONE)
+                keep &= ~(both & given.barred[every.lesions[:, a], every.regions[:, b]])
+    for pairs, sharing in ((given.closed, False), (given.fixed, True)):
+        for lesion, region in pairs:
+            has_lesion, has_region = (every.lesions == lesion).any(axis=1), (every.regions == region).any(axis=1)
+            merges = has_lesion & has_region & (every.lesions[:, 1] != NONE)
+            keep &= ~(has_lesion | has_region) | (merges if sharing else False)
+    return every.where(keep) + hypotheses.same(lesions, regions, [*given.closed, *given.fixed])
+
+
+def _held(asked: Hypotheses, given: Given) -> npt.NDArray[np.bool_]:
+    """Which hypotheses hold a pair that is given."""
+    pairs = [*given.closed, *given.fixed]
+    held = np.zeros(len(asked), bool)
+    for lesion, region in pairs:
+        held |= (asked.lesions == lesion).any(axis=1) & (asked.regions[:, 0] == region)
+    return held
+
+
+def _weights(asked: Hypotheses, shift: Shift, held: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Log likelihood ratios where lesions are shifted so, and the share of each that is no outlier."""
+    second = np.where(asked.lesions[:, 1] == NONE, asked.lesions[:, 0], asked.lesions[:, 1])
+    both = np.stack([asked.lesions[:, 0], second])
+    off = asked.target_mm - asked.source_mm - shift.mean_mm[both].mean(axis=0)
+    variance = asked.own_mm2 + shift.variance_mm2[both].mean(axis=0)
+    place, usual = likelihood.log_position((off**2).sum(axis=1), variance)
+    weight = asked.log_weight + place
+    # A given pair holds even where geometry cannot believe it.
+    alone = held & (asked.lesions[:, 1] == NONE)
+    weight = np.where(alone, np.maximum(weight, 0), weight)
+    return weight + GIVEN_LOG_WEIGHT * held, usual
+
+
+def _observed(asked: Hypotheses, trust: Array, n_lesions: int) -> tuple[Array, Array]:
+    """Shift of every lesion by its hypotheses, as far as they are trusted, and its variance. [mm] (n, 3), [mm2] (n,)"""
+    trusted, own, squared = np.zeros(n_lesions), np.zeros(n_lesions), np.zeros(n_lesions)
+    total = np.zeros((n_lesions, 3))
+    moved = asked.target_mm - asked.source_mm
+    for column in asked.lesions.T:
+        there = column != NONE
+        which, share = column[there], trust[there]
+        trusted += np.bincount(which, share, n_lesions)
+        own += np.bincount(which, share * asked.own_mm2[there], n_lesions)
+        squared += np.bincount(which, share * (moved[there] ** 2).sum(axis=1), n_lesions)
+        np.add.at(total, which, share[:, None] * moved[there])
+    known = trusted > LEAST_MATCHED
+    weight = np.where(known, trusted, 1)
+    mean = total / weight[:, None]
+    scatter = np.maximum(squared / weight - (mean**2).sum(axis=1), 0) / 3
+    return np.where(known[:, None], mean, 0), np.where(known, (own / weight + scatter) / weight, UNKNOWN_MM2)
+
+
+def _edges(asked: Hypotheses, chosen: Sequence[int], probability: Array, found: Beliefs) -> tuple[Edge, ...]:
+    """Pairs of the chosen hypotheses, each with what else it could have been."""
+    pairs = []
+    for h in chosen:
+        own_lesions, own_regions = (row[h][row[h] != NONE].tolist() for row in (asked.lesions, asked.regions))
+        kind = EdgeKind.SPLIT if len(own_regions) > 1 else EdgeKind.MERGED if len(own_lesions) > 1 else EdgeKind.SAME
+        pairs += [(i, j, kind) for i in own_lesions for j in own_regions]
+    rivals = probability.copy()
+    for i, j, _ in pairs:
+        rivals[i, j] = 0
+    n = len(probability)
+    edges = []
+    for i, j, kind in sorted(pairs):
+        lesion, region = int(rivals[:, j].argmax()), int(rivals[i].argmax())
+        unrelated = float(max(found.alone[i], found.alone[n + j]))
+        next_best, *rival = max(
+            (unrelated, None, None), (rivals[lesion, j], lesion, None), (rivals[i, region], None, region),
+            key=lambda option: option[0],
+        )  # fmt: skip
+        confidence = float(np.clip(probability[i, j] - next_best, 0, 1))
+        edges.append(Edge(i, j, kind, float(probability[i, j]), confidence, *rival))
+    return tuple(edges)

@@ -29,7 +29,7 @@ class Beliefs:
     alone
         Of every node that none of its hypotheses holds. [1] (nodes,)
     messages
-        Where the next call may start from. (h, k)
+        Where the next call may start from. (k, h)
     """
 
     hypothesis: Array
@@ -43,7 +43,7 @@ def beliefs(nodes: Nodes, log_weight: Array, n_nodes: int, start: Array | None =
     Parameters
     ----------
     nodes
-        Nodes of every hypothesis; `n_nodes` stands for none. (h, k)
+        Nodes of every hypothesis; `n_nodes` stands for none. (k, h)
     log_weight
         Log likelihood ratio of a hypothesis against all its nodes being alone. (h,)
     start
@@ -58,7 +58,7 @@ def beliefs(nodes: Nodes, log_weight: Array, n_nodes: int, start: Array | None =
         fresh = 1 / (1 + np.maximum(total[nodes] - sent, 0))
         fresh[none] = 1
         received = received**DAMPING * fresh ** (1 - DAMPING)  # loops through splits and merges may swing
-        before, ratio = belief, weight * received.prod(axis=1)
+        before, ratio = belief, weight * received.prod(axis=0)
         belief = ratio / (1 + ratio)
         if np.abs(belief - before).max(initial=0) < TOLERANCE:
             break
@@ -70,20 +70,24 @@ def _sent(
     weight: Array, received: Array, nodes: Nodes, none: npt.NDArray[np.bool_], n_nodes: int
 ) -> tuple[Array, Array]:
     """Sum over each node what its hypotheses tell it; the sums, and the messages."""
-    sent = (weight * received.prod(axis=1))[:, None] / received
+    sent = weight * received.prod(axis=0) / received
     sent[none] = 0
     total: Array = np.bincount(nodes.ravel(), sent.ravel(), n_nodes + 1).astype(np.float64)
     return total, sent
 
 
 def believed(found: Beliefs, nodes: Nodes) -> list[int]:
-    """Hypotheses to act on, the most probable first: none shares a node, each is likelier than any of its nodes alone."""
-    alone = np.append(found.alone, 0.0)[nodes].max(axis=1)
+    """Hypotheses to act on, the most probable first.
+
+    None shares a node with another. Each is likelier than that one of its nodes is alone: a region that is surely one of two lesions
+    goes to one of them, though either may as well be without it.
+    """
+    alone = np.append(found.alone, 1.0)[nodes].min(axis=0)
     likely = np.flatnonzero(found.hypothesis > alone)
     taken: set[int] = set()
     chosen = []
     for h in likely[np.argsort(-found.hypothesis[likely], kind="stable")]:
-        own = set(nodes[h].tolist()) - {len(found.alone)}
+        own = set(nodes[:, h].tolist()) - {len(found.alone)}
         if not taken & own:
             taken |= own
             chosen.append(int(h))

@@ -75,19 +75,21 @@ class Hypotheses:
         return self.where(squared < GATE_SD**2 * (self.own_mm2 + self.error_mm2))
 
 
-def same(lesions: Spots, regions: Spots, pairs: Sequence[tuple[int, int]] | None = None) -> Hypotheses:
-    """One lesion, one region: of every pair within the gate, or of the pairs given, wherever they are."""
+def same(lesions: Spots, regions: Spots, new: Array, pairs: Sequence[tuple[int, int]] | None = None) -> Hypotheses:
+    """One lesion, one region: of every pair within the gate, or of the pairs given, wherever they are.
+
+    Parameters
+    ----------
+    new
+        Logarithm of the density of new lesions at every region, here and below. [log 1/mm3] (regions,)
+    """
     if pairs is None:
         i, j = (index.ravel() for index in np.indices((len(lesions), len(regions))))
     else:
         i, j = np.asarray(pairs, np.intp).reshape(-1, 2).T
     own = np.maximum(likelihood.own_variance_mm2(lesions)[i], likelihood.own_variance_mm2(regions)[j])
     ratio = np.log(regions.volume_ml[j] / lesions.volume_ml[i])
-    weight = (
-        likelihood.log_stay(lesions)[i]
-        + likelihood.log_size(ratio, lesions.size_log_sd[i])
-        - likelihood.log_new(lesions, regions)[j]
-    )
+    weight = likelihood.log_stay(lesions)[i] + likelihood.log_size(ratio, lesions.size_log_sd[i]) - new[j]
     found = Hypotheses(
         _alone(i), _alone(j), weight, lesions.position_mm[i], regions.position_mm[j], own,
         lesions.error_mm[i] ** 2 + regions.error_mm[j] ** 2,
@@ -95,7 +97,7 @@ def same(lesions: Spots, regions: Spots, pairs: Sequence[tuple[int, int]] | None
     return found if pairs is not None else found.within_gate()
 
 
-def split(lesions: Spots, regions: Spots) -> Hypotheses:
+def split(lesions: Spots, regions: Spots, new: Array) -> Hypotheses:
     """One lesion, two regions: together at its place, of its volume, and not farther apart than it reached."""
     parts = _Pairs.of(regions)
     i, h = _parts_of_a_whole(lesions, regions, parts)
@@ -110,8 +112,8 @@ def split(lesions: Spots, regions: Spots) -> Hypotheses:
         log(likelihood.SPLIT / likelihood.GONE)
         + likelihood.log_size(np.log(parts.volume_ml[h] / lesions.volume_ml[i]), lesions.size_log_sd[i])
         + placed
-        + np.log(2 * share * (1 - share))  # any share is as good as another; from shares to logarithms of volumes
-        - likelihood.log_new(lesions, regions)[two].sum(axis=1)
+        + np.log(12 * (share * (1 - share)) ** 2)  # shares as Beta(2, 2), of volumes in logarithms
+        - new[two].sum(axis=1)
     )
     return Hypotheses(
         _alone(i), two, weight, lesions.position_mm[i], parts.position_mm[h],
@@ -120,7 +122,7 @@ def split(lesions: Spots, regions: Spots) -> Hypotheses:
     ).within_gate()  # fmt: skip
 
 
-def merged(lesions: Spots, regions: Spots) -> Hypotheses:
+def merged(lesions: Spots, regions: Spots, new: Array) -> Hypotheses:
     """Two lesions, one region: neighbours before, and now at their common place with their common volume."""
     parts = _Pairs.of(lesions)
     j, h = _parts_of_a_whole(regions, lesions, parts)
@@ -130,7 +132,7 @@ def merged(lesions: Spots, regions: Spots) -> Hypotheses:
         - parts.gap_mm[h] / likelihood.MERGED_GAP_MM
         - 2 * log(likelihood.GONE)
         + likelihood.log_size(np.log(regions.volume_ml[j] / parts.volume_ml[h]), lesions.size_log_sd[two].max(axis=1))
-        - likelihood.log_new(lesions, regions)[j]
+        - new[j]
     )
     return Hypotheses(
         two, _alone(j), weight, parts.position_mm[h], regions.position_mm[j],
@@ -152,8 +154,11 @@ class _Pairs:
     @staticmethod
     def of(spots: Spots) -> _Pairs:
         """Pairs that are not too far apart."""
+        farthest = np.sqrt(5 * np.trace(spots.spread_mm2, axis1=1, axis2=2))
         a, b = np.triu_indices(len(spots), k=1)
         apart = spots.position_mm[a] - spots.position_mm[b]
+        worth = (apart**2).sum(axis=1) < (farthest[a] + farthest[b] + GAP_MM) ** 2
+        a, b, apart = a[worth], b[worth], apart[worth]
         gap = np.linalg.norm(apart, axis=1) - spots.reach_mm(a, apart) - spots.reach_mm(b, apart)
         near = gap < GAP_MM
         a, b = a[near], b[near]

@@ -61,10 +61,12 @@ def identify(
     lesions = _lesions(tracks, ordered, settings)
     if locks:
         result = decided(locks, lesions, ordered)
-        tracks, former = restored(lesions, ordered, concerned(result, lesions, ordered))
-        keep_to(result, tracks, former)
+        anew = concerned(result, lesions, ordered)
+        once = {key: _id(track) for key, track in former.items()}
+        tracks, former = restored(lesions, ordered, anew)
+        keep_to(result, tracks, {key: _id(track) for key, track in former.items()}, once)
         findings = [*result.findings, *_through_time(tracks, ordered, former, settings)]
-        lesions = _marked(_lesions(tracks, ordered, settings), lesions)
+        lesions = _marked(_lesions(tracks, ordered, settings), lesions, anew)
     return Outcome(lesions, [*doubts.matched(tracks), *findings, *doubts.of_lesions(tracks, settings)])
 
 
@@ -132,13 +134,16 @@ def _observation(track: Track, image: Image, settings: TrackSettings) -> LesionO
     return LesionObservation(uid, sighting, None, None) if sighting else None
 
 
-def _marked(lesions: tuple[Lesion, ...], without_locks: tuple[Lesion, ...]) -> tuple[Lesion, ...]:
-    """Mark what would be otherwise without the locks, so that it is left open when they are taken back."""
+def _marked(
+    lesions: tuple[Lesion, ...], without_locks: tuple[Lesion, ...], anew: frozenset[RegionKey]
+) -> tuple[Lesion, ...]:
+    """Mark what is or could be otherwise because of locks, so that it is left open when they are taken back."""
     before = {_what(lesion, o) for lesion in without_locks for o in lesion.observations}
 
     def marked(lesion: Lesion, o: LesionObservation) -> LesionObservation:
-        follows = o.sighting in {Sighting.SEEN, Sighting.MERGED, Sighting.SPLIT} and _what(lesion, o) not in before
-        return evolve(o, matched_by=AFTER_EDIT) if follows and o.matched_by != BY_EDIT else o
+        follows = _what(lesion, o) not in before or (o.series_uid, o.region) in anew
+        stated = o.sighting in {Sighting.SEEN, Sighting.MERGED, Sighting.SPLIT}
+        return evolve(o, matched_by=AFTER_EDIT) if follows and stated and o.matched_by != BY_EDIT else o
 
     return tuple(evolve(le, observations=tuple(marked(le, o) for o in le.observations)) for le in lesions)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from attrs import define, field
 
@@ -12,7 +12,7 @@ from lutra.track.by_position import Image
 from lutra.track.candidates import Candidate
 from lutra.track.evidence import normalised
 from lutra.track.held import RegionKey
-from lutra.track.tracks import BY_EDIT, BY_POSITION, Elsewhere, Found, Track
+from lutra.track.tracks import BY_EDIT, BY_POSITION, Found, Track
 
 
 @define
@@ -79,8 +79,18 @@ def concerned(result: Decided, lesions: Sequence[Lesion], images: Sequence[Image
     return frozenset(released)
 
 
-def keep_to(result: Decided, tracks: list[Track], former: dict[RegionKey, Track]) -> None:
-    """Write the locks into the list."""
+def keep_to(
+    result: Decided, tracks: list[Track], without: Mapping[RegionKey, str], once: Mapping[RegionKey, str]
+) -> None:
+    """Write the locks into the list.
+
+    Parameters
+    ----------
+    without
+        Lesion of every region concerned without the locks.
+    once
+        Lesion it had when it was identified last, which a lock may have made for it.
+    """
     by_id = {track.lesion_id: track for track in tracks}
     for key, ids in result.barred.items():
         for lesion_id in ids:
@@ -90,10 +100,11 @@ def keep_to(result: Decided, tracks: list[Track], former: dict[RegionKey, Track]
         if wanted is not None:
             track = by_id[wanted]
         else:
-            track = former[key] if key in former and _was_own(former[key], region) else Track(
-                None, region.region_name, born=(region.image, normalised(region.region_name), -1)
-            )  # fmt: skip
-            tracks.extend([track] if track not in tracks else [])
+            own = [by_id[i] for i in (without.get(key), once.get(key)) if i and _began_with(by_id[i], region)]
+            if not own:
+                own = [Track(None, region.region_name, born=(region.image, normalised(region.region_name), -1))]
+                tracks += own
+            track = own[0]
         track.elsewhere.pop(region.series_uid, None)
         track.found[region.series_uid] = Found(region, BY_EDIT, None)
     for track in tracks:  # a merger into a mass that is no longer this lesion's
@@ -113,10 +124,11 @@ def _region(lock: Lock, images: Sequence[Image]) -> Candidate | None:
 def _is(result: Decided, lock: Lock, region: Candidate) -> None:
     key = region.key
     rivals = [
-        other for other, lesion_id in result.lesion.items()
-        if other[0] == key[0] and (other == key) != (lesion_id == lock.lesion_id and lesion_id is not None)
-        and (other == key or lesion_id == lock.lesion_id)
-    ]  # fmt: skip
+        other
+        for other, lesion_id in result.lesion.items()
+        if (other == key and lesion_id != lock.lesion_id)
+        or (other != key and other[0] == key[0] and lesion_id == lock.lesion_id is not None)
+    ]
     against = bool(rivals) or lock.lesion_id in result.barred.get(key, ())
     for other in rivals:
         del result.lesion[other]
@@ -139,11 +151,9 @@ def _is_first(lesion: Lesion, key: RegionKey) -> bool:
     return any((o.series_uid, o.region) == key and not o.matched_by for o in lesion.observations)
 
 
-def _was_own(track: Track, region: Candidate) -> bool:
-    """Whether a lesion has nothing before this region: it began with it."""
-    return all(f.candidate.image > region.image for f in track.found.values()) and not any(
-        isinstance(e, Elsewhere) and e.image < region.image for e in track.elsewhere.values()
-    )
+def _began_with(track: Track, region: Candidate) -> bool:
+    """Whether a lesion has nothing before this region."""
+    return all(f.candidate.image > region.image for f in track.found.values()) and not track.elsewhere
 
 
 def _said(lock: Lock) -> str:

@@ -40,9 +40,9 @@ class Edge:
         Of this pair belonging together in any way. [1]
     confidence
         By how much that exceeds the next best explanation of either. [1]
-    rival
-        What that explanation is: another lesion for the region (`lesion`), another region for the lesion (`region`); both None
-        where it is that the two are unrelated.
+    rival_lesion, rival_region
+        What that explanation is: another lesion for the region, or another region for the lesion; both None where it is that the
+        region is new.
     """
 
     lesion: int
@@ -110,12 +110,10 @@ def match(lesions: Spots, regions: Spots, given: Given | None = None) -> Matchin
     given = given or Given()
     asked = _asked(lesions, regions, given)
     n, m = len(lesions), len(regions)
-    nodes = np.hstack(
-        [
-            np.where(asked.lesions == NONE, n + m, asked.lesions),
-            np.where(asked.regions == NONE, n + m, asked.regions + n),
-        ]
-    )
+    # Three rows are enough: no hypothesis has two lesions and two regions.
+    second = np.where(asked.lesions[:, 1] != NONE, asked.lesions[:, 1], asked.regions[:, 1] + n)
+    one_to_one = (asked.lesions[:, 1] == NONE) & (asked.regions[:, 1] == NONE)
+    nodes = np.stack([asked.lesions[:, 0], asked.regions[:, 0] + n, np.where(one_to_one, n + m, second)])
     image_error = float(np.median(regions.error_mm)) if m else 0.0
     error = np.hypot(lesions.error_mm, image_error)
     shift, found = unknown_shift(error), None
@@ -140,7 +138,12 @@ def match(lesions: Spots, regions: Spots, given: Given | None = None) -> Matchin
 
 def _asked(lesions: Spots, regions: Spots, given: Given) -> Hypotheses:
     """Every hypothesis that what is given leaves open, and those that are given."""
-    every = hypotheses.same(lesions, regions) + hypotheses.split(lesions, regions) + hypotheses.merged(lesions, regions)
+    new = likelihood.log_new(lesions, regions)
+    every = (
+        hypotheses.same(lesions, regions, new)
+        + hypotheses.split(lesions, regions, new)
+        + hypotheses.merged(lesions, regions, new)
+    )
     keep = np.ones(len(every), bool)
     if given.barred is not None:
         for a in range(2):
@@ -152,7 +155,7 @@ def _asked(lesions: Spots, regions: Spots, given: Given) -> Hypotheses:
             has_lesion, has_region = (every.lesions == lesion).any(axis=1), (every.regions == region).any(axis=1)
             merges = has_lesion & has_region & (every.lesions[:, 1] != NONE)
             keep &= ~(has_lesion | has_region) | (merges if sharing else False)
-    return every.where(keep) + hypotheses.same(lesions, regions, [*given.closed, *given.fixed])
+    return every.where(keep) + hypotheses.same(lesions, regions, new, [*given.closed, *given.fixed])
 
 
 def _held(asked: Hypotheses, given: Given) -> npt.NDArray[np.bool_]:
@@ -208,14 +211,15 @@ def _edges(asked: Hypotheses, chosen: Sequence[int], probability: Array, found: 
     for i, j, _ in pairs:
         rivals[i, j] = 0
     n = len(probability)
+    other_lesion, other_region = rivals.argmax(axis=0).tolist(), rivals.argmax(axis=1).tolist()
+    alone = found.alone.tolist()
     edges = []
     for i, j, kind in sorted(pairs):
-        lesion, region = int(rivals[:, j].argmax()), int(rivals[i].argmax())
-        unrelated = float(max(found.alone[i], found.alone[n + j]))
+        lesion, region = other_lesion[j], other_region[i]
         next_best, *rival = max(
-            (unrelated, None, None), (rivals[lesion, j], lesion, None), (rivals[i, region], None, region),
+            (alone[n + j], None, None), (rivals[lesion, j], lesion, None), (rivals[i, region], None, region),
             key=lambda option: option[0],
         )  # fmt: skip
-        confidence = float(np.clip(probability[i, j] - next_best, 0, 1))
-        edges.append(Edge(i, j, kind, float(probability[i, j]), confidence, *rival))
+        own = float(min(probability[i, j], 1))
+        edges.append(Edge(i, j, kind, own, max(own - float(next_best), 0.0), *rival))
     return tuple(edges)

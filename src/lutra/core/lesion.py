@@ -35,6 +35,8 @@ class LesionObservation:
         The rule that gave this region to this lesion; empty where it is the lesion's own.
     merged_into
         Lesion whose observation holds the mass, when merged.
+    without_edits
+        Lesion that has the region if what people said is left aside; None where they said nothing that matters here.
     """
 
     series_uid: str
@@ -44,6 +46,7 @@ class LesionObservation:
     confidence: float | None = None
     matched_by: str = ""
     merged_into: str | None = None
+    without_edits: str | None = None
 
 
 @frozen

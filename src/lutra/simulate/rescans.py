@@ -157,7 +157,8 @@ def treated_rescan(rng: np.random.Generator, count: int, error_mm: float) -> Res
     axes: list[Array] = []
     while len(places) < count:
         place, half = _organ_point(rng), np.clip(rng.lognormal(np.log(7), 0.45), 2.5, 28) * rng.lognormal(0, 0.18, 3)
-        if all(np.linalg.norm(place - p) > 0.95 * (half.max() + a.max()) for p, a in zip(places, axes, strict=True)):
+        apart = np.linalg.norm(np.array(places).reshape(-1, 3) - place, axis=1)
+        if np.all(apart > 0.95 * (half.max() + np.array(axes).reshape(-1, 3).max(axis=1, initial=0))):
             places.append(place)
             axes.append(half)
     turns = [_rotation(rng) for _ in places]

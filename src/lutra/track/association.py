@@ -79,8 +79,8 @@ def _sent(
 def believed(found: Beliefs, nodes: Nodes) -> list[int]:
     """Hypotheses to act on, the most probable first.
 
-    None shares a node with another. Each is likelier than that one of its nodes is alone: a region that is surely one of two lesions
-    goes to one of them, though either may as well be without it.
+    None shares a node with another. Each is likelier than that one of its nodes is alone: a region that is surely one of two
+    lesions goes to one of them, though either may as well be without it.
     """
     alone = np.append(found.alone, 1.0)[nodes].min(axis=0)
     likely = np.flatnonzero(found.hypothesis > alone)

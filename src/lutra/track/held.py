@@ -9,18 +9,19 @@ from lutra.core.lesion import Lesion, LesionObservation, Sighting
 from lutra.track.by_position import Image
 from lutra.track.candidates import Candidate
 from lutra.track.evidence import normalised
-from lutra.track.tracks import AFTER_EDIT, BY_EDIT, Elsewhere, Found, Track
+from lutra.track.tracks import AFTER_EDIT, BY_POSITION, Elsewhere, Found, Track
 
 RegionKey = tuple[str, str]
+Former = Mapping[RegionKey, tuple[Track, ...]]
 
 
 def restored(
     known: Sequence[Lesion], images: Sequence[Image], released: frozenset[RegionKey] = frozenset()
-) -> tuple[list[Track], dict[RegionKey, Track]]:
+) -> tuple[list[Track], Former]:
     """Start the list with the lesions known before.
 
-    What a person's edit had decided is left open: the edit decides again, or has been taken back. So is a region that had a
-    lesion to itself because nothing could be compared, once it can be.
+    Regions are put where they are without edits, which are kept to afterwards. A region that had a lesion to itself because nothing
+    could be compared is open again once it can be.
 
     Parameters
     ----------
@@ -30,11 +31,11 @@ def restored(
     Returns
     -------
     tuple
-        The lesions, all with their identities; and those of regions that had them to themselves and are open again.
+        The lesions, all with their identities; and the lesions that regions had and may have again where they turn out to be new.
     """
     by_series = {image.series_uid: image for image in images}
     tracks = {lesion.lesion_id: Track(lesion.lesion_id, lesion.name) for lesion in known}
-    former: dict[RegionKey, Track] = {}
+    former: dict[RegionKey, tuple[Track, ...]] = {}
     for lesion in known:
         track = tracks[lesion.lesion_id]
         track.parents = tuple(tracks[parent] for parent in lesion.parents if parent in tracks)
@@ -43,14 +44,15 @@ def restored(
             candidate = _again(o, image, known) if image else None
             if image is None or candidate is None:
                 continue
-            if (
-                o.matched_by in {BY_EDIT, AFTER_EDIT}
-                or candidate.key in released
-                or _was_blind(o, lesion, known, by_series)
-            ):
-                former[candidate.key] = track
+            if without_edits := tracks.get(o.without_edits or ""):
+                without_edits.found[o.series_uid] = Found(candidate, BY_POSITION, None)
+            elif candidate.key in released or _was_blind(o, lesion, known, by_series):
+                former[candidate.key] = (track,)
             else:
                 track.found[o.series_uid] = Found(candidate, o.matched_by, o.confidence)
+    for track in tracks.values():
+        if track.found and (first := min(track.found.values(), key=lambda f: f.candidate.image)).confidence is None:
+            first.matched_by = "" if first.matched_by == BY_POSITION else first.matched_by
     for lesion in known:
         for o in lesion.observations:
             if o.series_uid in by_series and o.matched_by != AFTER_EDIT:
@@ -79,14 +81,14 @@ def _again(observation: LesionObservation, image: Image, known: Sequence[Lesion]
 def _was_blind(
     observation: LesionObservation, lesion: Lesion, known: Sequence[Lesion], images: Mapping[str, Image]
 ) -> bool:
-    """Whether a region was new only because an older lesion could not be looked for, and now it can be."""
+    """Whether a region was new only because a lesion seen earlier could not be looked for, and now it can be."""
     if observation.matched_by or observation.confidence is not None or lesion.parents:
         return False
-    space = images[observation.series_uid].space
-    return bool(space) and any(
+    own = images[observation.series_uid]
+    return bool(own.space) and any(
         _number(older) < _number(lesion)
         and not _assessed(older, observation.series_uid)
-        and any(_has_place(o, images, space) for o in older.observations)
+        and any(_has_place(o, images, own) for o in older.observations)
         for older in known
     )
 
@@ -95,10 +97,13 @@ def _assessed(lesion: Lesion, series_uid: str) -> bool:
     return any(o.series_uid == series_uid and o.sighting is not Sighting.NOT_ASSESSABLE for o in lesion.observations)
 
 
-def _has_place(observation: LesionObservation, images: Mapping[str, Image], space: str) -> bool:
+def _has_place(observation: LesionObservation, images: Mapping[str, Image], other: Image) -> bool:
+    """Whether it says where a lesion is in a later image."""
     image = images.get(observation.series_uid)
-    return image is not None and any(
-        c.region_digest == observation.region and c.position_in(space) is not None for c in image.candidates
+    if image is None or image.key > other.key:
+        return False
+    return any(
+        c.region_digest == observation.region and c.position_in(other.space) is not None for c in image.candidates
     )
 
 

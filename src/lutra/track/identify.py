@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from attrs import evolve
 
@@ -12,7 +12,7 @@ from lutra.track import doubts
 from lutra.track.by_position import Image
 from lutra.track.candidates import COMMON, Candidate, ImageField, Key
 from lutra.track.evidence import of_size
-from lutra.track.held import RegionKey, restored
+from lutra.track.held import Former, RegionKey, restored
 from lutra.track.locks import concerned, decided, keep_to
 from lutra.track.one_image import identify_in, missing
 from lutra.track.settings import TrackSettings
@@ -62,9 +62,11 @@ def identify(
     if locks:
         result = decided(locks, lesions, ordered)
         anew = concerned(result, lesions, ordered)
-        once = {key: _id(track) for key, track in former.items()}
-        tracks, former = restored(lesions, ordered, anew)
-        keep_to(result, tracks, {key: _id(track) for key, track in former.items()}, once)
+        once = {(o.series_uid, o.region): lesion.lesion_id for lesion in known for o in lesion.observations if o.region}
+        tracks, without = restored(lesions, ordered, anew)
+        by_id = {track.lesion_id: track for track in tracks}
+        former = {key: (*own, *([by_id[once[key]]] if key in once else [])) for key, own in without.items()}
+        keep_to(result, tracks, former)
         findings = [*result.findings, *_through_time(tracks, ordered, former, settings)]
         lesions = _marked(_lesions(tracks, ordered, settings), lesions, anew)
     return Outcome(lesions, [*doubts.matched(tracks), *findings, *doubts.of_lesions(tracks, settings)])
@@ -92,7 +94,7 @@ def _space(own: Sequence[Candidate], covers: ImageField | None) -> str:
 
 
 def _through_time(
-    tracks: list[Track], images: Sequence[Image], former: Mapping[RegionKey, Track], settings: TrackSettings
+    tracks: list[Track], images: Sequence[Image], former: Former, settings: TrackSettings
 ) -> list[Finding]:
     """Take the images one after the other, then issue identities."""
     findings: list[Finding] = []
@@ -137,13 +139,17 @@ def _observation(track: Track, image: Image, settings: TrackSettings) -> LesionO
 def _marked(
     lesions: tuple[Lesion, ...], without_locks: tuple[Lesion, ...], anew: frozenset[RegionKey]
 ) -> tuple[Lesion, ...]:
-    """Mark what is or could be otherwise because of locks, so that it is left open when they are taken back."""
+    """Mark what is or could be otherwise because of locks, and how it is without them, for when they are taken back."""
     before = {_what(lesion, o) for lesion in without_locks for o in lesion.observations}
+    owner = {(o.series_uid, o.region): le.lesion_id for le in without_locks for o in le.observations if o.region}
 
     def marked(lesion: Lesion, o: LesionObservation) -> LesionObservation:
         follows = _what(lesion, o) not in before or (o.series_uid, o.region) in anew
         stated = o.sighting in {Sighting.SEEN, Sighting.MERGED, Sighting.SPLIT}
-        return evolve(o, matched_by=AFTER_EDIT) if follows and stated and o.matched_by != BY_EDIT else o
+        if not (stated and (follows or o.matched_by == BY_EDIT)):
+            return o
+        rule = BY_EDIT if o.matched_by == BY_EDIT else AFTER_EDIT
+        return evolve(o, matched_by=rule, without_edits=owner.get((o.series_uid, o.region or "")))
 
     return tuple(evolve(le, observations=tuple(marked(le, o) for o in le.observations)) for le in lesions)
 

@@ -13,7 +13,7 @@ from lutra.track.spots import Array, Spots
 
 GONE, NEW, BACK = 0.12, 0.12, 0.10
 """Share of lesions that vanish from one image to the next; new ones, of those there are; share of the lost that return. [1]"""
-SPLIT, MERGED, MERGED_GAP_MM = 0.02, 0.10, 3.0
+SPLIT, MERGED, MERGED_GAP_MM = 0.02, 0.05, 3.0
 """Share that falls apart; share of touching pairs that grow together [1], falling off with the gap between them [mm]."""
 EDGE_MM, OWN_SHIFT = 1.0, 0.12
 """Own error of a centre of gravity along each axis: of any contour [mm], and of the radius, as lesions do not grow evenly [1]."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from attrs import define, field
 
@@ -11,7 +11,7 @@ from lutra.core.lesion import Lesion, Lock
 from lutra.track.by_position import Image
 from lutra.track.candidates import Candidate
 from lutra.track.evidence import normalised
-from lutra.track.held import RegionKey
+from lutra.track.held import Former, RegionKey
 from lutra.track.tracks import BY_EDIT, BY_POSITION, Found, Track
 
 
@@ -79,17 +79,13 @@ def concerned(result: Decided, lesions: Sequence[Lesion], images: Sequence[Image
     return frozenset(released)
 
 
-def keep_to(
-    result: Decided, tracks: list[Track], without: Mapping[RegionKey, str], once: Mapping[RegionKey, str]
-) -> None:
+def keep_to(result: Decided, tracks: list[Track], former: Former) -> None:
     """Write the locks into the list.
 
     Parameters
     ----------
-    without
-        Lesion of every region concerned without the locks.
-    once
-        Lesion it had when it was identified last, which a lock may have made for it.
+    former
+        Lesions of the regions concerned: without locks, and when they were identified last.
     """
     by_id = {track.lesion_id: track for track in tracks}
     for key, ids in result.barred.items():
@@ -100,7 +96,7 @@ def keep_to(
         if wanted is not None:
             track = by_id[wanted]
         else:
-            own = [by_id[i] for i in (without.get(key), once.get(key)) if i and _began_with(by_id[i], region)]
+            own = [track for track in former.get(key, ()) if _began_with(track, region)]
             if not own:
                 own = [Track(None, region.region_name, born=(region.image, normalised(region.region_name), -1))]
                 tracks += own

@@ -69,7 +69,8 @@ class Matching:
     shift
         By how much the image is off at each lesion, as the others tell it.
     regions_shift
-        The same at each region. For a new one it says where it would be in the list's frame.
+        The same at each region. For a new one it says where it would be in the list's frame. Both empty where there is nothing
+        to match.
     """
 
     edges: tuple[Edge, ...]
@@ -107,6 +108,10 @@ def match(lesions: Spots, regions: Spots, given: Given | None = None) -> Matchin
     lesions, regions
         In one frame. The errors of both may share a smooth part, which is found and taken off.
     """
+    if not len(lesions) or not len(regions):
+        nowhere = Shift(np.zeros((0, 3)), np.zeros(0))
+        alone = np.ones(len(lesions)), np.ones(len(regions))
+        return Matching((), np.zeros((len(lesions), len(regions))), *alone, nowhere, nowhere)
     given = given or Given()
     asked = _asked(lesions, regions, given)
     n, m = len(lesions), len(regions)
@@ -114,7 +119,7 @@ def match(lesions: Spots, regions: Spots, given: Given | None = None) -> Matchin
     second = np.where(asked.lesions[:, 1] != NONE, asked.lesions[:, 1], asked.regions[:, 1] + n)
     one_to_one = (asked.lesions[:, 1] == NONE) & (asked.regions[:, 1] == NONE)
     nodes = np.stack([asked.lesions[:, 0], asked.regions[:, 0] + n, np.where(one_to_one, n + m, second)])
-    image_error = float(np.median(regions.error_mm)) if m else 0.0
+    image_error = float(np.median(regions.error_mm))
     error = np.hypot(lesions.error_mm, image_error)
     shift, found = unknown_shift(error), None
     for turn in range(SHIFT_ROUNDS + 1):
@@ -130,7 +135,7 @@ def match(lesions: Spots, regions: Spots, given: Given | None = None) -> Matchin
             both = (asked.lesions[:, a] != NONE) & (asked.regions[:, b] != NONE)
             pair = asked.lesions[both, a], asked.regions[both, b]
             np.add.at(probability, pair, found.hypothesis[both])
-    region_error = np.hypot(regions.error_mm, float(np.median(lesions.error_mm)) if n else 0.0)
+    region_error = np.hypot(regions.error_mm, float(np.median(lesions.error_mm)))
     at_regions = shift_at(regions.position_mm, region_error, lesions.position_mm, error, observed, noise)
     edges = _edges(asked, believed(found, nodes), probability, found)
     return Matching(edges, probability, found.alone[:n], found.alone[n:], shift, at_regions)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from math import dist
 
 from lutra.core.lesion import Sighting
 from lutra.track.by_position import Compared, Image, by_position
 from lutra.track.candidates import COMMON, Candidate
 from lutra.track.evidence import by_name, named_once, normalised
+from lutra.track.held import Former
 from lutra.track.hypotheses import GATE_SD
 from lutra.track.settings import TrackSettings
 from lutra.track.spots import ball_radius_mm
@@ -26,9 +27,7 @@ from lutra.track.tracks import (
 )
 
 
-def identify_in(
-    tracks: list[Track], image: Image, former: Mapping[tuple[str, str], Track], settings: TrackSettings
-) -> None:
+def identify_in(tracks: list[Track], image: Image, former: Former, settings: TrackSettings) -> None:
     """Account for every region of an image and for the lesions that geometry can speak of. Adds new lesions to the list.
 
     Parameters
@@ -36,7 +35,7 @@ def identify_in(
     tracks
         The list so far, with what is decided of this image.
     former
-        Lesions that regions had to themselves before, so that one found new again keeps its identity.
+        Lesions that regions had before, so that one found new again keeps its identity if nothing else has it.
     """
     closed = {id(t) for t in tracks if image.series_uid in t.found}
     _by_uid(tracks, image)
@@ -62,7 +61,7 @@ def missing(track: Track, image: Image, settings: TrackSettings) -> Sighting | N
         return None
     expected: Place | None = None
     if image.space:
-        expected = place(track, image.space, image.key, image.role, settings)
+        expected = place(track, image.space, image.key, image.role, settings, corrected=False)
     depth = image.covers.depth_mm(expected.position_mm, image.space) if expected else None
     if expected is None or depth is None:
         return Sighting.NOT_ASSESSABLE
@@ -128,15 +127,16 @@ def _by_any_name(tracks: Sequence[Track], image: Image, compared: Compared) -> N
                 _take(track, c, image, BY_NAME)
 
 
-def _new(tracks: list[Track], image: Image, compared: Compared, former: Mapping[tuple[str, str], Track]) -> None:
+def _new(tracks: list[Track], image: Image, compared: Compared, former: Former) -> None:
     """Lesions seen for the first time."""
     rest = [c for _, same in sorted(by_name(_unassigned(tracks, image)).items()) for c in same]
     for n, c in enumerate(rest):
         part = compared.parts.get(c.key)
         parents = (part[0],) if part else ()
         confidence, rival = compared.new.get(c.key, (None, None))
-        track = former.get(c.key)
-        if track is None or track.found or track.elsewhere:
+        own = [t for t in former.get(c.key, ()) if not t.found and not t.elsewhere and c.key not in t.barred]
+        track = own[0] if own else None
+        if track is None:
             track = Track(None, c.region_name, born=(image.key, normalised(c.region_name), n))
             tracks.append(track)
         track.parents = parents

@@ -118,15 +118,17 @@ class Place:
     like: Candidate
 
 
-def place(track: Track, space: str, image: Key, role: Role | None, settings: TrackSettings) -> Place | None:
+def place(
+    track: Track, space: str, image: Key, role: Role | None, settings: TrackSettings, *, corrected: bool = True
+) -> Place | None:
     """Say where a lesion is expected in an image; None if it has not been seen in a frame that reaches it.
 
-    Earlier positions are weighted by what is left of their registration error.
+    Earlier positions are weighted by what is left of their registration error, `corrected` by what other lesions told.
     """
     seen = track.places(space, image)
     if not seen:
         return None
-    points, errors = zip(*(_position(f, space, settings) for f in seen), strict=True)
+    points, errors = zip(*(_position(f, space, settings, corrected=corrected) for f in seen), strict=True)
     weights = np.asarray(errors) ** -2.0
     position = np.average(points, axis=0, weights=weights)
     alike = [f for f in seen if role is not None and f.candidate.role is role] or seen
@@ -134,8 +136,8 @@ def place(track: Track, space: str, image: Key, role: Role | None, settings: Tra
     return Place((x, y, z), float(weights.sum() ** -0.5), alike[-1].candidate)
 
 
-def _position(found: Found, space: str, settings: TrackSettings) -> tuple[Point, float]:
-    if space == COMMON and found.corrected_mm is not None and found.corrected_error_mm is not None:
+def _position(found: Found, space: str, settings: TrackSettings, *, corrected: bool) -> tuple[Point, float]:
+    if corrected and space == COMMON and found.corrected_mm is not None and found.corrected_error_mm is not None:
         return found.corrected_mm, max(found.corrected_error_mm, LEAST_ERROR_MM)
     position = found.candidate.position_in(space)
     assert position is not None  # noqa: S101

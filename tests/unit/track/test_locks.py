@@ -74,9 +74,6 @@ def test_undo(lock: Lock) -> None:
     assert owners(undone) == owners(FREE)
     assert table(undone[: len(FREE)]) == table(FREE)
     assert [le.name for le in undone[: len(FREE)]] == [le.name for le in FREE]
-    for one, other in zip(undone, FREE, strict=False):
-        sure = [[o.confidence or 0 for o in le.observations] for le in (one, other)]
-        assert sure[0] == pytest.approx(sure[1], abs=0.01)
     assert all(not lesion.observations for lesion in undone[len(FREE) :])
 
 
@@ -103,7 +100,15 @@ def test_a_lesion_has_one_region_in_an_image() -> None:
     assert "track.locks-contradict" in codes(*SCANS, locks=locks)
 
 
-@pytest.mark.parametrize("lock", [Lock("series 9", "ROI 1", "L01"), Lock("series 1", "ROI 9", "L01"), Lock("series 1", "ROI 1", "L99"), Lock("series 1", "ROI 1", None, same=False)])  # fmt: skip
+@pytest.mark.parametrize(
+    "lock",
+    [
+        Lock("series 9", "ROI 1", "L01"),
+        Lock("series 1", "ROI 9", "L01"),
+        Lock("series 1", "ROI 1", "L99"),
+        Lock("series 1", "ROI 1", None, same=False),
+    ],
+)
 def test_an_edit_about_something_that_is_not_there(lock: Lock) -> None:
     assert found(*SCANS, locks=(lock,)) == FREE
     assert "track.lock-unusable" in codes(*SCANS, locks=(lock,))

@@ -58,12 +58,15 @@ class Compared:
         Regions that a lesion fell into.
     corrected
         Positions without the local error of the registration, and what is left of it along each axis, by region. [mm]
+    error_doubled
+        Whether the registration is worse than it states.
     """
 
     tracks: list[Track] = field(factory=list)
     new: dict[tuple[str, str], tuple[float, Track | None]] = field(factory=dict)
     parts: dict[tuple[str, str], tuple[Track, Edge]] = field(factory=dict)
     corrected: dict[tuple[str, str], tuple[Point, float]] = field(factory=dict)
+    error_doubled: bool = False
 
 
 def by_position(tracks: Sequence[Track], image: Image, closed: set[int], settings: TrackSettings) -> Compared:
@@ -94,7 +97,7 @@ def by_position(tracks: Sequence[Track], image: Image, closed: set[int], setting
         np.array([[c.key in t.barred for c in candidates] for t in nodes], bool).reshape(len(nodes), len(candidates)),
     )
     found = match(lesions, regions, given)
-    compared = Compared(nodes)
+    compared = Compared(nodes, error_doubled=found.error_doubled)
     for lesion_edges in _together(found.edges):
         _apply(lesion_edges, nodes, candidates, tracks, image, compared)
     compared.corrected = _corrected(found, nodes, candidates, image)

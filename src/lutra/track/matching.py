@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from lutra.track import hypotheses, likelihood
 from lutra.track.association import Beliefs, beliefs, believed
@@ -19,6 +19,10 @@ SHIFT_ROUNDS = 2
 GIVEN_LOG_WEIGHT = 15.0
 """Advantage of a match that is given over all that are not; of two that hold it, geometry still prefers one. [log 1]"""
 LEAST_MATCHED = 1e-3
+COLUMNS = ((0, 0), (0, 1), (1, 0), (1, 1))
+PROBABLE, FEW, MISFIT, DOUBLING = 0.8, 4, 1.6, 3.0
+"""Where so few or more matches of this probability are off by so many times the variance that is stated [1], the registration may
+be worse than it says: twice its error is tried, and believed where that makes matches so much more probable [log 1]."""
 Pairs = Sequence[tuple[int, int]]
 
 
@@ -71,6 +75,10 @@ class Matching:
     regions_shift
         The same at each region. For a new one it says where it would be in the list's frame. Both empty where there is nothing
         to match.
+    evidence
+        Log likelihood ratio of the matches against there being none. [log 1]
+    error_doubled
+        Whether that is with twice the error that was stated, because lesions are off by more.
     """
 
     edges: tuple[Edge, ...]
@@ -79,6 +87,8 @@ class Matching:
     region_alone: Array
     shift: Shift
     regions_shift: Shift
+    evidence: float
+    error_doubled: bool = False
 
 
 @frozen(eq=False)
@@ -106,39 +116,59 @@ def match(lesions: Spots, regions: Spots, given: Given | None = None) -> Matchin
     Parameters
     ----------
     lesions, regions
-        In one frame. The errors of both may share a smooth part, which is found and taken off.
+        In one frame. The errors of both may share a smooth part, which is found and taken off. Where matches show that the
+        registration is worse than it states, twice its error is used.
     """
-    if not len(lesions) or not len(regions):
-        nowhere = Shift(np.zeros((0, 3)), np.zeros(0))
-        alone = np.ones(len(lesions)), np.ones(len(regions))
-        return Matching((), np.zeros((len(lesions), len(regions))), *alone, nowhere, nowhere)
     given = given or Given()
-    asked = _asked(lesions, regions, given)
+    found = _matched(lesions, regions, given)
+    if _misfit(lesions, regions, found.edges) < MISFIT:
+        return found
+    doubled = _matched(lesions, evolve(regions, error_mm=2 * regions.error_mm), given)
+    return evolve(doubled, error_doubled=True) if doubled.evidence > found.evidence + DOUBLING else found
+
+
+def _misfit(lesions: Spots, regions: Spots, edges: Sequence[Edge]) -> float:
+    """Squared distance over its expectation, of matches that are probable; 0 where they are too few to say."""
+    sure = [(e.lesion, e.region) for e in edges if e.kind is EdgeKind.SAME and e.probability > PROBABLE]
+    if len(sure) < FEW:
+        return 0.0
+    i, j = np.array(sure).T
+    squared = ((regions.position_mm[j] - lesions.position_mm[i]) ** 2).sum(axis=1)
+    stated = lesions.error_mm[i] ** 2 + regions.error_mm[j] ** 2 + likelihood.own_variance_mm2(lesions)[i]
+    return float((squared / (3 * stated)).mean())
+
+
+def _matched(lesions: Spots, regions: Spots, given: Given) -> Matching:
+    """Match as far as the errors go that are stated."""
     n, m = len(lesions), len(regions)
+    if not n or not m:
+        nowhere = Shift(np.zeros((0, 3)), np.zeros(0))
+        return Matching((), np.zeros((n, m)), np.ones(n), np.ones(m), nowhere, nowhere, 0.0)
+    asked = _asked(lesions, regions, given)
+    held = _held(asked, given)
     # Three rows are enough: no hypothesis has two lesions and two regions.
     second = np.where(asked.lesions[:, 1] != NONE, asked.lesions[:, 1], asked.regions[:, 1] + n)
     one_to_one = (asked.lesions[:, 1] == NONE) & (asked.regions[:, 1] == NONE)
     nodes = np.stack([asked.lesions[:, 0], asked.regions[:, 0] + n, np.where(one_to_one, n + m, second)])
-    image_error = float(np.median(regions.error_mm))
-    error = np.hypot(lesions.error_mm, image_error)
-    shift, found = unknown_shift(error), None
+    error = np.hypot(lesions.error_mm, np.median(regions.error_mm))
+    shift, messages = unknown_shift(error), None
     for turn in range(SHIFT_ROUNDS + 1):
-        weight, usual = _weights(asked, shift, _held(asked, given))
-        found = beliefs(nodes, weight, n + m, None if found is None else found.messages)
+        weight, usual = _weights(asked, shift, held)
+        found = beliefs(nodes, weight, n + m, messages)
+        messages = found.messages
         observed, noise = _observed(asked, found.hypothesis * usual, n)
         if turn < SHIFT_ROUNDS:
             shift = shift_without_own(lesions.position_mm, error, observed, noise)
-    assert found is not None  # noqa: S101
     probability = np.zeros((n, m))
-    for a in range(2):
-        for b in range(2):
-            both = (asked.lesions[:, a] != NONE) & (asked.regions[:, b] != NONE)
-            pair = asked.lesions[both, a], asked.regions[both, b]
-            np.add.at(probability, pair, found.hypothesis[both])
-    region_error = np.hypot(regions.error_mm, float(np.median(lesions.error_mm)))
+    for a, b in COLUMNS:
+        both = (asked.lesions[:, a] != NONE) & (asked.regions[:, b] != NONE)
+        np.add.at(probability, (asked.lesions[both, a], asked.regions[both, b]), found.hypothesis[both])
+    region_error = np.hypot(regions.error_mm, np.median(lesions.error_mm))
     at_regions = shift_at(regions.position_mm, region_error, lesions.position_mm, error, observed, noise)
-    edges = _edges(asked, believed(found, nodes), probability, found)
-    return Matching(edges, probability, found.alone[:n], found.alone[n:], shift, at_regions)
+    chosen = believed(found, nodes)
+    edges = _edges(asked, chosen, probability, found)
+    evidence = float(weight[chosen].sum())
+    return Matching(edges, probability, found.alone[:n], found.alone[n:], shift, at_regions, evidence)
 
 
 def _asked(lesions: Spots, regions: Spots, given: Given) -> Hypotheses:
@@ -151,10 +181,9 @@ def _asked(lesions: Spots, regions: Spots, given: Given) -> Hypotheses:
     )
     keep = np.ones(len(every), bool)
     if given.barred is not None:
-        for a in range(2):
-            for b in range(2):
-                both = (every.lesions[:, a] != NONE) & (every.regions[:, b] != NONE)
-                keep &= ~(both & given.barred[every.lesions[:, a], every.regions[:, b]])
+        for a, b in COLUMNS:
+            both = (every.lesions[:, a] != NONE) & (every.regions[:, b] != NONE)
+            keep &= ~(both & given.barred[every.lesions[:, a], every.regions[:, b]])
     for pairs, sharing in ((given.closed, False), (given.fixed, True)):
         for lesion, region in pairs:
             has_lesion, has_region = (every.lesions == lesion).any(axis=1), (every.regions == region).any(axis=1)

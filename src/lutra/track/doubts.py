@@ -48,6 +48,15 @@ def same_name_twice(image: Image) -> list[Finding]:
     return [_twice(same) for same in by_name(image.candidates).values() if len(same) > 1]
 
 
+def registration_off(image: Image) -> Finding:
+    """Tell that lesions are farther off than the registration says."""
+    text = (
+        f"The lesions of series {image.series_uid} are off by more than the error that its registration states; lesions were "
+        "matched with twice that error. Check the registration."
+    )
+    return Finding(Severity.WARNING, "track.registration-off", text, {"series": image.series_uid})
+
+
 def of_image(tracks: Sequence[Track], image: Image, settings: TrackSettings) -> list[Finding]:
     """Tell of matches in one image that could be wrong, and of lesions that fell apart or grew together."""
     findings = []

@@ -99,8 +99,9 @@ def _through_time(
     """Take the images one after the other, then issue identities."""
     findings: list[Finding] = []
     for image in images:
-        identify_in(tracks, image, former, settings)
+        compared = identify_in(tracks, image, former, settings)
         findings += doubts.same_name_twice(image)
+        findings += [doubts.registration_off(image)] if compared.error_doubled else []
     last = max((number(track)[1] for track in tracks), default=0)
     for n, track in enumerate(sorted((t for t in tracks if t.lesion_id is None), key=lambda t: t.born), start=1):
         track.lesion_id = f"L{last + n:02d}"

@@ -27,7 +27,7 @@ from lutra.track.tracks import (
 )
 
 
-def identify_in(tracks: list[Track], image: Image, former: Former, settings: TrackSettings) -> None:
+def identify_in(tracks: list[Track], image: Image, former: Former, settings: TrackSettings) -> Compared:
     """Account for every region of an image and for the lesions that geometry can speak of. Adds new lesions to the list.
 
     Parameters
@@ -50,6 +50,7 @@ def identify_in(tracks: list[Track], image: Image, former: Former, settings: Tra
             own.corrected_mm, own.corrected_error_mm = compared.corrected[own.candidate.key]
         if missing(track, image, settings) is Sighting.NOT_SEEN:
             track.missed[image.series_uid] = image.key
+    return compared
 
 
 def missing(track: Track, image: Image, settings: TrackSettings) -> Sighting | None:

@@ -104,6 +104,21 @@ def test_shift_without_own_is_the_shift_of_the_others() -> None:
         assert shift.variance_mm2[n] == pytest.approx(alone.variance_mm2[0])
 
 
+@pytest.mark.parametrize("stated_mm", [5.0, 2.5])
+@pytest.mark.parametrize("make", MAKERS)
+def test_a_registration_that_states_half_its_error(
+    make: Callable[[np.random.Generator, int, float], Rescan], stated_mm: float
+) -> None:
+    """It is found out, and only it: the error is 5 mm."""
+    patients = [make(np.random.default_rng([9, seed]), 40, 5.0) for seed in range(6)]
+    matched = [found(rescan, stated_mm) for rescan in patients]
+    assert sum(m.error_doubled for m in matched) == pytest.approx(
+        6 if stated_mm < 5 else 0, abs=2 if stated_mm < 5 else 0
+    )
+    right = sum(len(pairs(m) & set(rescan.edges)) for m, rescan in zip(matched, patients, strict=True))
+    assert 2 * right / sum(len(m.edges) + len(r.edges) for m, r in zip(matched, patients, strict=True)) > 0.97
+
+
 HALVES = spots([(0, 0, 9), (0, 0, -9), (80, 0, 0)], [4, 4, 5])
 WHOLE = spots([(0, 0, 0), (80, 0, 0)], [8, 5])
 

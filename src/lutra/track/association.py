@@ -2,6 +2,10 @@
 
 Loopy belief propagation on the factor graph with one factor "at most one of these" per lesion and per region. For one-to-one
 hypotheses this is the data association of [williams2014], which always converges; splits and merges only lengthen the rows.
+
+References
+----------
+[williams2014] Williams, Lau, IEEE Trans Aerosp Electron Syst 50:2942.
 """
 
 from __future__ import annotations

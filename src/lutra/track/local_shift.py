@@ -3,6 +3,11 @@
 The error of a registration is smooth: neighbours are off by nearly the same vector. It is drawn from a Gaussian process whose
 standard deviation is the error the registration states for itself; matches, each as certain as it is, are its data. Matching and
 shift are found in turns, as in coherent point drift [myronenko2010].
+
+References
+----------
+[myronenko2010] Myronenko, Song, IEEE Trans Pattern Anal Mach Intell 32:2262.
+[rasmussen2006] Rasmussen, Williams, Gaussian Processes for Machine Learning, MIT Press.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 
 class Sighting(StrEnum):
-    """What became of a lesion in one image. These are five different things."""
+    """What became of a lesion in one image. These are six different things."""
 
     SEEN = "seen"
     NOT_SEEN = "not seen"
@@ -16,6 +16,8 @@ class Sighting(StrEnum):
     OUT_OF_FIELD = "out of field"
     MERGED = "merged"
     """It is there, as part of a mass that another lesion's observation holds."""
+    SPLIT = "split"
+    """It is there, as the lesions that it fell into and that name it as their parent."""
 
 
 @frozen
@@ -33,6 +35,8 @@ class LesionObservation:
         The rule that gave this region to this lesion; empty where it is the lesion's own.
     merged_into
         Lesion whose observation holds the mass, when merged.
+    without_edits
+        Lesion that has the region if what people said is left aside; None where they said nothing that matters here.
     """
 
     series_uid: str
@@ -42,6 +46,7 @@ class LesionObservation:
     confidence: float | None = None
     matched_by: str = ""
     merged_into: str | None = None
+    without_edits: str | None = None
 
 
 @frozen
@@ -55,7 +60,7 @@ class Lesion:
     name
         What its author called it first.
     parents
-        Lesions it split from or merged from.
+        Lesions it split from.
     matched_by
         The rule that says these observations are one lesion.
     """
@@ -85,3 +90,31 @@ class Lock:
     region_name: str
     lesion_id: str | None
     same: bool = True
+
+
+@frozen
+class Correspondence:
+    """One lesion in one image: a cell of the table of lesions and images.
+
+    Parameters
+    ----------
+    region, region_name
+        Digest and name of the region, when seen.
+    confidence, matched_by, merged_into
+        As of :class:`LesionObservation`.
+    distance_mm
+        From where it was seen first, in the frame common to both; None where there is none. [mm]
+    volume_ratio
+        Of the volume when it was seen first. [1]
+    """
+
+    lesion_id: str
+    series_uid: str
+    sighting: Sighting = field(converter=Sighting)
+    region: str | None
+    region_name: str | None
+    confidence: float | None
+    matched_by: str
+    distance_mm: float | None
+    volume_ratio: float | None
+    merged_into: str | None

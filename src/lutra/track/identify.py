@@ -2,203 +2,167 @@
 
 from __future__ import annotations
 
-import re
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
-from itertools import pairwise
-from math import dist
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from attrs import field, frozen
+from attrs import evolve
 
-from lutra.core.finding import Finding, Outcome, Severity
-from lutra.core.lesion import Lesion, LesionObservation, Sighting
+from lutra.core.finding import Finding, Outcome
+from lutra.core.lesion import Lesion, LesionObservation, Lock, Sighting
+from lutra.track import doubts
+from lutra.track.by_position import Image
+from lutra.track.candidates import COMMON, Candidate, ImageField, Key
+from lutra.track.evidence import of_size
+from lutra.track.held import Former, RegionKey, restored
+from lutra.track.locks import concerned, decided, keep_to
+from lutra.track.one_image import identify_in, missing
 from lutra.track.settings import TrackSettings
+from lutra.track.tracks import AFTER_EDIT, BY_EDIT, BY_NAME, BY_POSITION, BY_UID, Track, number
 
-MATCHED_BY = "author's name"
-
-
-@frozen
-class Candidate:
-    """A region that is a lesion, in one image.
-
-    Parameters
-    ----------
-    acquired_order
-        Place of the image in the subject's time order.
-    region_digest
-        Identity of the region.
-    volume_ml
-        Volume. [mL]
-    centroid_lps_mm
-        Centre of gravity. [mm]
-    """
-
-    series_uid: str
-    acquired_order: int
-    region_digest: str
-    region_name: str
-    volume_ml: float
-    centroid_lps_mm: tuple[float, float, float]
-    frame_of_reference: str
-
-
-@frozen(eq=False)
-class _Slot:
-    """One lesion while it is put together."""
-
-    name: str
-    lesion_id: str | None
-    members: list[Candidate] = field(factory=list, init=False)
-
-
-def normalised(name: str) -> str:
-    """Reduce a name to its words: no case, no punctuation, one space."""
-    return " ".join(re.sub(r"[\W_]+", " ", name.casefold()).split())
+RULES = (BY_EDIT, BY_UID, BY_NAME, BY_POSITION, AFTER_EDIT)
 
 
 def identify(
-    candidates: tuple[Candidate, ...], known: tuple[Lesion, ...], settings: TrackSettings
+    candidates: tuple[Candidate, ...],
+    known: tuple[Lesion, ...],
+    settings: TrackSettings,
+    images: tuple[ImageField, ...] = (),
+    locks: tuple[Lock, ...] = (),
 ) -> Outcome[tuple[Lesion, ...]]:
     """Give every region of a subject its lesion.
 
-    Regions are one lesion if their author gave them the same name, but for case, spaces and punctuation. Position and
-    volume do not decide; they raise doubts. The result does not depend on the order of `candidates`.
+    What people said of a region holds first, then what was identified before, then tracking UIDs, then names that one region of an
+    image and one lesion have, but for case, spaces and punctuation; then place and size, where the frames of two images are
+    registered or the same; and where they are not, names of any kind. Images are taken in the order of time. The result does not
+    depend on the order of `candidates`, `known` and `images`.
 
     Parameters
     ----------
     candidates
         All lesion regions of one subject.
     known
-        Lesions identified before. Their ids stay with their names and are never given to another lesion; one of which
-        nothing is left stays in the list without observations.
+        Lesions identified before. Regions that were compared stay with theirs. Ids are never given to another lesion; one of which
+        nothing is left stays in the list.
+    images
+        What images cover in which lesions were looked for. In those a lesion without a region is not seen, out of the field, or
+        not assessable; in others nothing is said of it.
+    locks
+        Edits in force, in the order they were made. They speak of the lesions that this function finds without them. A lock that
+        has been taken back leaves no trace but the ids of lesions that it made.
 
     Returns
     -------
     Outcome
         Lesions by id, their observations in order of acquisition.
     """
-    slots: dict[str, list[_Slot]] = defaultdict(list)
-    for lesion in sorted(known, key=lambda lesion: _number(lesion.lesion_id)):
-        slots[normalised(lesion.name)].append(_Slot(lesion.name, lesion.lesion_id))
+    ordered = _images(candidates, images)
+    known = tuple(sorted(known, key=_number))
+    tracks, former = restored(known, ordered)
+    findings = _through_time(tracks, ordered, former, settings)
+    lesions = _lesions(tracks, ordered, settings)
+    if locks:
+        result = decided(locks, lesions, ordered)
+        anew = concerned(result, lesions, ordered)
+        once = {(o.series_uid, o.region): lesion.lesion_id for lesion in known for o in lesion.observations if o.region}
+        tracks, without = restored(lesions, ordered, anew)
+        by_id = {track.lesion_id: track for track in tracks}
+        former = {key: (*own, *([by_id[once[key]]] if key in once else [])) for key, own in without.items()}
+        keep_to(result, tracks, former)
+        findings = [*result.findings, *_through_time(tracks, ordered, former, settings)]
+        lesions = _marked(_lesions(tracks, ordered, settings), lesions, anew)
+    return Outcome(lesions, [*doubts.matched(tracks), *findings, *doubts.of_lesions(tracks, settings)])
+
+
+def _images(candidates: Iterable[Candidate], fields: Iterable[ImageField]) -> list[Image]:
+    """Images in the order of time, their regions in an order of their own."""
+    covers = {f.image: f for f in fields}
+    regions: dict[Key, list[Candidate]] = {key: [] for key in covers}
+    for c in sorted(candidates, key=lambda c: (of_size(c), c.region_name)):
+        regions.setdefault(c.image, []).append(c)
+    return [
+        Image(key, tuple(own), _space(own, covers.get(key)), own[0].role if own else None, covers.get(key))
+        for key, own in sorted(regions.items())
+    ]
+
+
+def _space(own: Sequence[Candidate], covers: ImageField | None) -> str:
+    """Name the frame in which an image is compared with lesions: the common one if all its regions are in it."""
+    if own:
+        frames = {c.frame_of_reference for c in own}
+        registered = all(c.position_mm is not None for c in own)
+        return COMMON if registered else frames.pop() if len(frames) == 1 else ""
+    return covers.space if covers else ""
+
+
+def _through_time(
+    tracks: list[Track], images: Sequence[Image], former: Former, settings: TrackSettings
+) -> list[Finding]:
+    """Take the images one after the other, then issue identities."""
     findings: list[Finding] = []
-    for same_name in _groups(candidates, lambda c: (normalised(c.region_name),)):
-        for in_series in _groups(same_name, lambda c: (c.acquired_order, c.series_uid)):
-            own = slots[normalised(in_series[0].region_name)]
-            own += [_Slot(c.region_name, None) for c in in_series[len(own) :]]
-            for slot, candidate in zip(own, _in_slot_order(in_series, own, known), strict=True):
-                slot.members.extend([candidate] if candidate else [])
-            findings += [_twice(in_series)] if len(in_series) > 1 else []
-    lesions = _issue([slot for own in slots.values() for slot in own], known)
-    for lesion_id, slot in lesions:
-        findings += _doubts(lesion_id, slot.members, settings)
-    matched = [(lesion_id, slot) for lesion_id, slot in lesions if len(slot.members) > 1]
-    if matched:
-        findings.insert(0, _matched(matched))
-    parents = {lesion.lesion_id: lesion.parents for lesion in known}
-    return Outcome(
-        tuple(
-            Lesion(lesion_id, slot.name, MATCHED_BY, tuple(map(_seen, slot.members)), parents.get(lesion_id, ()))
-            for lesion_id, slot in lesions
-        ),
-        findings,
+    for image in images:
+        compared = identify_in(tracks, image, former, settings)
+        findings += doubts.same_name_twice(image)
+        findings += [doubts.registration_off(image)] if compared.error_doubled else []
+    last = max((number(track)[1] for track in tracks), default=0)
+    for n, track in enumerate(sorted((t for t in tracks if t.lesion_id is None), key=lambda t: t.born), start=1):
+        track.lesion_id = f"L{last + n:02d}"
+    tracks.sort(key=number)
+    for image in images:
+        findings += doubts.of_image(tracks, image, settings)
+    return findings
+
+
+def _lesions(tracks: Sequence[Track], images: Sequence[Image], settings: TrackSettings) -> tuple[Lesion, ...]:
+    """Lesions as values."""
+    return tuple(
+        Lesion(
+            _id(track),
+            track.name,
+            "; ".join(rule for rule in RULES if any(f.matched_by == rule for f in track.found.values())),
+            tuple(o for image in images if (o := _observation(track, image, settings))),
+            tuple(_id(parent) for parent in track.parents),
+        )
+        for track in tracks
     )
 
 
-def _groups(candidates: Iterable[Candidate], key: Callable[[Candidate], tuple[Any, ...]]) -> list[list[Candidate]]:
-    """Candidates that share a key, keys in order; within one, the largest first."""
-    together: dict[tuple[Any, ...], list[Candidate]] = defaultdict(list)
-    for candidate in sorted(candidates, key=lambda c: (-c.volume_ml, c.centroid_lps_mm, c.region_digest)):
-        together[key(candidate)].append(candidate)
-    return [together[k] for k in sorted(together)]
+def _observation(track: Track, image: Image, settings: TrackSettings) -> LesionObservation | None:
+    uid = image.series_uid
+    if found := track.found.get(uid):
+        c = found.candidate
+        return LesionObservation(uid, Sighting.SEEN, c.region_digest, c.region_name, found.confidence, found.matched_by)
+    if there := track.elsewhere.get(uid):
+        into = None if there.into is None else _id(there.into)
+        return LesionObservation(uid, there.sighting, None, None, there.confidence, there.matched_by, into)
+    sighting = missing(track, image, settings)
+    return LesionObservation(uid, sighting, None, None) if sighting else None
 
 
-def _in_slot_order(
-    in_series: Sequence[Candidate], own: Sequence[_Slot], known: tuple[Lesion, ...]
-) -> list[Candidate | None]:
-    """Put the candidates of one name and series beside the slots: where they were before, the rest in order of size."""
-    before = {(o.series_uid, o.region): lesion.lesion_id for lesion in known for o in lesion.observations}
-    held = {before.get((c.series_uid, c.region_digest)): c for c in in_series}
-    held.pop(None, None)
-    places: list[Candidate | None] = [held.get(slot.lesion_id) if slot.lesion_id else None for slot in own]
-    rest = [c for c in in_series if not any(c is placed for placed in places)]
-    for n, place in enumerate(places):
-        if place is None and rest:
-            places[n] = rest.pop(0)
-    return places
+def _marked(
+    lesions: tuple[Lesion, ...], without_locks: tuple[Lesion, ...], anew: frozenset[RegionKey]
+) -> tuple[Lesion, ...]:
+    """Mark what is or could be otherwise because of locks, and how it is without them, for when they are taken back."""
+    before = {_what(lesion, o) for lesion in without_locks for o in lesion.observations}
+    owner = {(o.series_uid, o.region): le.lesion_id for le in without_locks for o in le.observations if o.region}
+
+    def marked(lesion: Lesion, o: LesionObservation) -> LesionObservation:
+        follows = _what(lesion, o) not in before or (o.series_uid, o.region) in anew
+        stated = o.sighting in {Sighting.SEEN, Sighting.MERGED, Sighting.SPLIT}
+        if not (stated and (follows or o.matched_by == BY_EDIT)):
+            return o
+        rule = BY_EDIT if o.matched_by == BY_EDIT else AFTER_EDIT
+        return evolve(o, matched_by=rule, without_edits=owner.get((o.series_uid, o.region or "")))
+
+    return tuple(evolve(le, observations=tuple(marked(le, o) for o in le.observations)) for le in lesions)
 
 
-def _issue(slots: Sequence[_Slot], known: tuple[Lesion, ...]) -> list[tuple[str, _Slot]]:
-    """Ids, kept or new in order of first appearance, then name."""
-    new = sorted(
-        (slot for slot in slots if slot.lesion_id is None),
-        key=lambda s: (s.members[0].acquired_order, s.members[0].series_uid, normalised(s.name)),
-    )
-    last = max((_number(lesion.lesion_id) for lesion in known), default=0)
-    issued = [(slot.lesion_id, slot) for slot in slots if slot.lesion_id]
-    issued += [(f"L{last + n:02d}", slot) for n, slot in enumerate(new, start=1)]
-    return sorted(issued, key=lambda pair: _number(pair[0]))
+def _what(lesion: Lesion, o: LesionObservation) -> tuple[object, ...]:
+    return lesion.lesion_id, o.series_uid, o.sighting, o.region, o.merged_into
 
 
-def _number(lesion_id: str) -> int:
-    return int(lesion_id.removeprefix("L"))
+def _id(track: Track) -> str:
+    assert track.lesion_id is not None  # noqa: S101
+    return track.lesion_id
 
 
-def _seen(candidate: Candidate) -> LesionObservation:
-    return LesionObservation(candidate.series_uid, Sighting.SEEN, candidate.region_digest, candidate.region_name)
-
-
-def _doubts(lesion_id: str, members: Sequence[Candidate], settings: TrackSettings) -> list[Finding]:
-    """Tell what speaks against successive regions being one lesion."""
-    doubts = []
-    for earlier, later in pairwise(members):
-        evidence = {"lesion": lesion_id, "earlier": earlier.series_uid, "later": later.series_uid}
-        name = f"Lesion {lesion_id} “{later.region_name}”"
-        sizes = sorted((earlier.volume_ml, later.volume_ml))
-        if sizes[1] > settings.volume_ratio * sizes[0]:
-            text = (
-                f"{name} goes from {earlier.volume_ml:.3g} mL to {later.volume_ml:.3g} mL, "
-                f"more than {settings.volume_ratio:g}-fold. Check that both contours are the same lesion; "
-                "if not, rename one of them."
-            )
-            doubts.append(Finding(Severity.WARNING, "track.volume-jump", text, evidence))
-        shift_mm = dist(earlier.centroid_lps_mm, later.centroid_lps_mm)
-        if _one_frame(earlier, later) and shift_mm > settings.centroid_shift_mm:
-            text = (
-                f"{name} moves by {shift_mm:.1f} mm between two images of one frame of "
-                f"reference, more than {settings.centroid_shift_mm:g} mm. Check that both contours are the same lesion; "
-                "if not, rename one of them."
-            )
-            doubts.append(Finding(Severity.WARNING, "track.centroid-jump", text, evidence))
-    return doubts
-
-
-def _one_frame(one: Candidate, other: Candidate) -> bool:
-    return bool(one.frame_of_reference) and one.frame_of_reference == other.frame_of_reference
-
-
-def _matched(matched: Sequence[tuple[str, _Slot]]) -> Finding:
-    lesions = ", ".join(f"{lesion_id} “{slot.name}” in {len(slot.members)} images" for lesion_id, slot in matched)
-    unchecked = any(not _one_frame(*pair) for _, slot in matched for pair in pairwise(slot.members))
-    position = (
-        "Their positions could not be compared, because the images have different frames of reference."
-        if unchecked
-        else "Their positions were compared in the shared frame of reference."
-    )
-    return Finding(
-        Severity.INFO,
-        "track.matched-by-name",
-        f"Regions were taken as one lesion because their author gave them one name: {lesions}. {position}",
-        {lesion_id: slot.name for lesion_id, slot in matched},
-    )
-
-
-def _twice(in_series: Sequence[Candidate]) -> Finding:
-    name, uid = in_series[0].region_name, in_series[0].series_uid
-    return Finding(
-        Severity.WARNING,
-        "track.same-name-twice",
-        f"“{name}” names {len(in_series)} regions of one image, so the name does not identify them. They are kept "
-        "as separate lesions, the largest first, and matched over time in that order. Give each lesion a name of its own.",
-        {"name": name, "series": uid, "volumes": ", ".join(f"{c.volume_ml:.3g} mL" for c in in_series)},
-    )
+def _number(lesion: Lesion) -> int:
+    return int(lesion.lesion_id.removeprefix("L"))

@@ -92,6 +92,8 @@ class SubjectRecord:
     ----------
     transforms
         Every map that was needed.
+    correspondences
+        Step that made the table of lesions and images.
     receipts
         Keys of every step of the run, in order: their Findings are the subject's Findings.
     """
@@ -102,6 +104,7 @@ class SubjectRecord:
     organs: tuple[ObservationRecord, ...]
     receipts: tuple[str, ...]
     transforms: tuple[TransformRecord, ...] = ()
+    correspondences: Made | None = None
 
 
 RECORD_TYPES = (

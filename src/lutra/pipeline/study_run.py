@@ -8,11 +8,10 @@ from itertools import groupby
 from typing import Any
 
 from lutra.core.calibration import CalibrationFile
-from lutra.core.digest import digest
 from lutra.core.edit import EditKind
 from lutra.core.frozen import FrozenMap
-from lutra.core.lesion import Lesion
-from lutra.core.region import Region, RegionKind, RegionOrigin
+from lutra.core.lesion import Lesion, Lock
+from lutra.core.region import RegionKind, RegionOrigin
 from lutra.core.source import SourceFile
 from lutra.core.study import Role, Subject, Timepoint
 from lutra.pipeline import plugins, wiring
@@ -21,6 +20,7 @@ from lutra.pipeline.changes import changes_from_baseline
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.edits import active
 from lutra.pipeline.images import Image, make_image, with_label
+from lutra.pipeline.lesions import find_lesions
 from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import CycleRecord, DoseRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.pipeline.regions import MODALITIES, Seen, make_regions, propagate_regions
@@ -29,8 +29,6 @@ from lutra.pipeline.timeline import subject_timeline
 from lutra.quantify import measure_features
 from lutra.quantify.comparable import PET
 from lutra.response import measure_diameters
-from lutra.store.ledger import LesionList
-from lutra.track import Candidate, identify
 
 
 def run_subject(
@@ -76,7 +74,9 @@ def run_subject(
     by_hand = maps_by_hand(conductor, registrations, edits[EditKind.TRANSFORM])
     alignment = Alignment(conductor, protocol, subject_id, images, drawn, by_hand)
     seen += propagate_regions(conductor, protocol, images, seen, alignment)
-    lesions = _lesions(conductor, protocol, subject_id, seen, order)
+    locks = tuple(edit for edit in edits[EditKind.LESION_LOCK].values() if isinstance(edit, Lock))
+    found = find_lesions(conductor, protocol, subject_id, seen, order, alignment, locks)
+    lesions = found.lesions
     # Scans of one session may share a grid and so the very same region: the image tells them apart.
     where = {(s.image.header.series_uid, s.step.reference): s for s in seen}
     observations = {
@@ -114,42 +114,9 @@ def run_subject(
         with_label(records[uid], timepoints.get(uid)) for uid in sorted(records, key=lambda u: order.get(u, -1))
     )
     receipts = tuple(conductor.receipts[first_receipt:])
-    return SubjectRecord(subject, series, lesion_records, organs, receipts, tuple(alignment.records))
-
-
-# ---- 5 track ----
-def _lesions(
-    conductor: Conductor, protocol: Protocol, subject_id: str, seen: Sequence[Seen], order: dict[str, int]
-) -> tuple[Lesion, ...]:
-    """Give each lesion its identity. An id once issued stays: the list issued before is an input."""
-    candidates = tuple(
-        Candidate(
-            series_uid=s.image.header.series_uid,
-            acquired_order=order[s.image.header.series_uid],
-            region_digest=s.step.reference,
-            region_name=s.region.name,
-            volume_ml=s.region.volume_ml,
-            centroid_lps_mm=_point(s.region),
-            frame_of_reference=s.region.grid.frame_of_reference,
-        )
-        for s in seen
-        if s.region.kind is RegionKind.LESION
+    return SubjectRecord(
+        subject, series, lesion_records, organs, receipts, tuple(alignment.records), found.correspondences
     )
-    before = conductor.ledger.lesion_list(subject_id)
-    if not candidates and before is None:
-        return ()
-    same = before is not None and before.candidates == digest(candidates)
-    known: tuple[Lesion, ...] = () if before is None else conductor.store.get(before.known if same else before.issued)
-    made = conductor.step(
-        "track.identify", identify, {"candidates": candidates, "known": known}, settings=protocol.track
-    )
-    if not made or made.output is None:
-        return ()
-    lesions: tuple[Lesion, ...] = conductor.value(made)
-    conductor.ledger.set_lesion_list(
-        subject_id, LesionList(digest(candidates), conductor.store.put(known), made.output)
-    )
-    return lesions
 
 
 def _observe(
@@ -311,8 +278,3 @@ def _responses(
         settings=protocol.response.options(),
         code="lutra.response",
     )
-
-
-def _point(region: Region) -> tuple[float, float, float]:
-    x, y, z = (float(mm) for mm in region.centroid_lps_mm)
-    return x, y, z

@@ -1,6 +1,7 @@
 """Deformable registration of a real CT to itself in other postures, all displacements known; and of what cannot be registered.
 
-Targets: median error in the organs at most 1.5 mm, Dice of propagated kidneys, liver and spleen at least .95, failures reported 99 %.
+Targets: median error in the organs at most 1.5 mm, Dice of propagated kidneys, liver and spleen at least .95, 99 % of failures
+reported.
 How the images are made so that nothing is inverted that was made the same way: tests/unit/align/known_warps.py.
 
     python bench/align/deformable_accuracy.py FOLDER_OF_THE_LABELLED_CT [warps] [failures] [registrars]

@@ -44,7 +44,7 @@ class FieldLimits:
     jacobian_low: float = 0.45
     jacobian_high: float = 2.0
     folded: float = 1e-4
-    inverse_consistency_mm: float = 6.0
+    inverse_consistency_mm: float = 8.0
     correlation: float = 0.93
     body_dice: float = 0.95
     bone_dice: float = 0.75

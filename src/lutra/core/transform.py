@@ -154,6 +154,7 @@ QUALITY = {
     "body_dice": "Overlap of the two bodies (Dice) where both are in the field. [1]",
     "bone_dice": "Overlap of the two skeletons (Dice) where both are in the field. [1]",
     "mutual_information": "Normalised mutual information at the answer. [1]",
+    "correlation": "Correlation of the values of the two images at the answer. [1]",
     "jacobian_low": "First percentile of the local volume ratio of the displacement. [1]",
     "jacobian_high": "99th percentile of the local volume ratio. [1]",
     "folded": "Share of the region whose local volume ratio is not positive. [1]",

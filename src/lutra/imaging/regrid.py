@@ -111,7 +111,7 @@ def regrid(
     else:
         share = _sampled(start_ijk, fraction, source, target, low, high)
         if np.all((corners > -0.5) & (corners < np.subtract(target.shape, 0.5))):
-            share = _conserved(
+            share = conserved(
                 share, float(fraction.sum(dtype=np.float64)) * source.voxel_volume_ml / target.voxel_volume_ml
             )
     return _trimmed(low, share, target)
@@ -175,39 +175,80 @@ def _sampled(
     low: npt.NDArray[np.int64],
     high: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.float64]:
-    back = _index_map(target, source)
-    reach = np.ceil(np.abs(back).sum(axis=1) / 2 + 0.5).astype(int)
+    axes = (np.arange(a - 1, b + 2) for a, b in zip(low, high, strict=True))
+    index = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
+    return shares_of_mapped(start, fraction, source.to_ijk(target.to_lps_mm(index)))
+
+
+def shares_of_mapped(
+    start_ijk: Shape,
+    fraction: npt.NDArray[np.float32],
+    at_ijk: npt.NDArray[np.float64],
+    samples_per_edge: int = SAMPLES_PER_EDGE,
+) -> npt.NDArray[np.float64]:
+    """Share of each voxel of a box inside a region that lies on another grid, however the box is bent on its way there.
+
+    Only voxels that the border may cut are looked at more than once; within one of them the map is taken as affine.
+
+    Parameters
+    ----------
+    start_ijk, fraction
+        Bounding box of the region on its grid, and the share of each of its voxels. [1]
+    at_ijk
+        Where the centres of the voxels lie, in indices of the region's grid; of one voxel more on every side than is asked for.
+        (i + 2, j + 2, k + 2, 3)
+    samples_per_edge
+        Points along each edge of a cut voxel; up to twice as many where the region's grid is finer. [1]
+
+    Returns
+    -------
+    array
+        [1] (i, j, k)
+    """
+    steps = np.array([np.abs(np.diff(at_ijk, axis=axis)).max(axis=(0, 1, 2)) for axis in range(3)])
+    reach = np.ceil(steps.sum(axis=0) / 2 + 0.5).astype(int)
     padded = np.pad(fraction, [(n + 1, n + 1) for n in reach])
-    origin = np.subtract(start, reach + 1)
-    index = np.stack(
-        np.meshgrid(*(np.arange(a, b + 1) for a, b in zip(low, high, strict=True)), indexing="ij"), axis=-1
-    )
-    flat = index.reshape(-1, 3).astype(np.float64)
+    at = (at_ijk - np.subtract(start_ijk, reach + 1)).astype(np.float32)
+    last = np.subtract(padded.shape, 1).astype(np.float32)
 
-    matrix, zero = back.T, source.to_ijk(target.to_lps_mm(np.zeros(3))) - origin
-    last = np.subtract(padded.shape, 1)
-
-    def look_up(values: npt.NDArray[np.float32], ijk: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-        at = np.clip(np.rint(ijk @ matrix + zero), 0, last).astype(np.int32)
-        return np.asarray(values[at[:, 0], at[:, 1], at[:, 2]])
+    def look_up(values: npt.NDArray[np.float32], ijk: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        nearest = np.clip(np.rint(ijk), 0, last).astype(np.int32)
+        return np.asarray(values[nearest[..., 0], nearest[..., 1], nearest[..., 2]])
 
     size = tuple((2 * reach + 1).tolist())
-    share = look_up(minimum_filter(padded, size, mode="constant"), flat).astype(np.float64)
+    centres = at[1:-1, 1:-1, 1:-1]
+    share = look_up(minimum_filter(padded, size, mode="constant"), centres).astype(np.float64)
     # Where all source voxels that reach into a target voxel have one share, that is its share.
-    cut = np.flatnonzero(look_up(maximum_filter(padded, size, mode="constant"), flat) > share)
-    per_edge = np.clip(np.ceil(np.abs(back).max(axis=0)), SAMPLES_PER_EDGE, 2 * SAMPLES_PER_EDGE).astype(int)
-    offsets = [(np.arange(n) + 0.5) / n - 0.5 for n in per_edge]
+    cut = np.nonzero(look_up(maximum_filter(padded, size, mode="constant"), centres) > share)
+    per_edge = np.clip(np.ceil(steps.max(axis=1)), samples_per_edge, 2 * samples_per_edge).astype(int)
+    offsets = [(np.arange(n, dtype=np.float32) + 0.5) / n - 0.5 for n in per_edge]
     points = np.stack(np.meshgrid(*offsets, indexing="ij"), axis=-1).reshape(-1, 3)
     batch = max(1, POINTS_AT_ONCE // len(points))
-    for first in range(0, len(cut), batch):
-        some = cut[first : first + batch]
-        inside = look_up(padded, (flat[some, None, :] + points).reshape(-1, 3))
-        share[some] = inside.reshape(len(some), -1).mean(axis=1)
-    return share.reshape(index.shape[:3])
+    for first in range(0, len(cut[0]), batch):
+        i, j, k = (n[first : first + batch] for n in cut)
+        along = (
+            np.stack(
+                [
+                    at[i + 2, j + 1, k + 1] - at[i, j + 1, k + 1],
+                    at[i + 1, j + 2, k + 1] - at[i + 1, j, k + 1],
+                    at[i + 1, j + 1, k + 2] - at[i + 1, j + 1, k],
+                ],
+                axis=1,
+            )
+            / 2
+        )
+        share[i, j, k] = look_up(padded, centres[i, j, k][:, None, :] + points @ along).mean(axis=1)
+    return share
 
 
-def _conserved(share: npt.NDArray[np.float64], total: float) -> npt.NDArray[np.float64]:
-    """Take what sampling gained or lost from the partial voxels, most from the half-filled ones, which are least certain."""
+def conserved(share: npt.NDArray[np.float64], total: float) -> npt.NDArray[np.float64]:
+    """Take what sampling gained or lost from the partial voxels, most from the half-filled ones, which are least certain.
+
+    Parameters
+    ----------
+    total
+        What the shares should add up to. [voxels]
+    """
     uncertain = share * (1 - share)
     if not uncertain.any():
         return share

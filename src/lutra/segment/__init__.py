@@ -10,6 +10,7 @@ from lutra.segment.delineate import delineate
 from lutra.segment.from_contours import regions_from_contours
 from lutra.segment.marrow import marrow_region
 from lutra.segment.on_grid import regions_on_grid
+from lutra.segment.propagate import propagate_region
 from lutra.segment.settings import SPECT, BurdenSettings, DelineationSettings, Method, SegmentSettings
 from lutra.segment.small_voi import small_vois
 from lutra.segment.threshold import liver_threshold
@@ -26,6 +27,7 @@ __all__ = [
     "evaluate_algebra",
     "liver_threshold",
     "marrow_region",
+    "propagate_region",
     "regions_from_contours",
     "regions_on_grid",
     "small_vois",

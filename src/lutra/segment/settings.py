@@ -35,6 +35,9 @@ class SegmentSettings:
     algebra
         Regions that are made of others, name = expression: `"healthy liver" = "liver - lesions"`; see
         :mod:`lutra.segment.expression`. Default: none, because a region nobody asked for would be measured in every image.
+    volume_change_limit
+        Relative change of volume from which a propagated region is doubted. 0.15: the volume of a kidney or a liver measured twice
+        differs by a few per cent, and a map that changes it three times as much has followed something else. Our own choice. [1]
     small_voi_ml
         Volume of each sphere of the small-VOI method. 2: what its validations used [curkic2024, khan2025]. [mL]
     small_voi_count
@@ -63,6 +66,7 @@ class SegmentSettings:
     segmenters: tuple[str, ...] = field(default=(), converter=tuple)
     options: FrozenMap[str, Settings] = field(factory=FrozenMap, converter=frozen_map)
     algebra: FrozenMap[str, str] = field(factory=FrozenMap, converter=frozen_map, validator=_expressions)
+    volume_change_limit: float = field(default=0.15, validator=gt(0))
     small_voi_ml: float = field(default=2.0, validator=gt(0))
     small_voi_count: int = field(default=5, validator=ge(2))
     small_voi_placement: str = field(default="spread", validator=in_(("spread", "highest")))

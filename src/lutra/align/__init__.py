@@ -1,8 +1,9 @@
-"""STAGE 3, two image grids -> the Transform between them, or the word that there is none."""
+"""STAGE 3, two images -> the Transform between them with its error and checks, or the word that there is none."""
 
 from lutra.align.landmarks import from_landmarks, target_error_mm
 from lutra.align.nudge import nudged
 from lutra.align.plan import FrameImage, Link, Plan, plan_links
+from lutra.align.rigid import RigidRegistration
 from lutra.align.settings import AlignSettings
 from lutra.align.shared_frame import SharedFrame
 
@@ -11,6 +12,7 @@ __all__ = [
     "FrameImage",
     "Link",
     "Plan",
+    "RigidRegistration",
     "SharedFrame",
     "from_landmarks",
     "nudged",

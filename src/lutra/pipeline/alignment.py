@@ -143,7 +143,7 @@ class Alignment:
         return self._conductor.step(
             f"align.register {name}",
             partial(wiring.register, registrar),
-            inputs,
+            {**inputs, "error_limit_mm": self._protocol.align.error_limit_mm},
             settings=self._protocol.align.options.get(short_name, FrozenMap()),
             seed=seed_of(self._protocol, self._subject_id, *(made.reference for made in inputs.values())),
             code="lutra.align",

@@ -32,14 +32,26 @@ from lutra.quantify import QuantifySettings, measure, suv_scales
 
 def register(
     registrar: Registrar,
+    error_limit_mm: float,
     fixed: Volume,
     moving: Volume,
     settings: Settings,
     seed: int,
     start: Transform | None = None,
 ) -> Outcome[Transform]:
-    """Ask a registrar for the map between two images."""
-    return registrar.register(fixed, moving, settings, seed, start)
+    """Ask a registrar for the map between two images; an error above the study's limit is said."""
+    outcome = registrar.register(fixed, moving, settings, seed, start)
+    found = outcome.value
+    if found is None or found.error_mm is None or found.error_mm <= error_limit_mm:
+        return outcome
+    text = (
+        f"The map from frame {found.moving_frame} to {found.fixed_frame} has an error of {found.error_mm:.1f} mm, more than "
+        f"{error_limit_mm:g} mm (align.error_limit_mm). Look at the images on one another, and correct it with "
+        "`lutra align landmarks` or `lutra align nudge`."
+    )
+    evidence = {"fixed": found.fixed_frame, "moving": found.moving_frame, "error": f"{found.error_mm:.2f} mm"}
+    doubt = Finding(Severity.WARNING, "align.large-error", text, evidence)
+    return evolve(outcome, findings=(*outcome.findings, doubt))
 
 
 def chained(links: tuple[Transform, ...]) -> Outcome[Transform]:

@@ -79,28 +79,34 @@ def propagate_regions(
 ) -> tuple[Seen, ...]:
     """Bring regions to the images of frames that have none, from the nearest frame that has, by the map between the two.
 
-    Organs go to every image. Lesions go where something is measured in them, beside a functional image: on a CT alone the
+    Where every frame is registered anyway, organs also come to frames in which only lesions were drawn, and the other way
+    round. Organs go to every image. Lesions go where something is measured in them, beside a functional image: on a CT alone the
     outline of another day would pass for a measurement of size.
     """
-    drawn = {s.image.header.frame_of_reference for s in seen}
+    lesions = {s.image.header.frame_of_reference for s in seen if s.region.kind is RegionKind.LESION}
+    organs = {s.image.header.frame_of_reference for s in seen if s.region.kind is not RegionKind.LESION}
     functional = {i.header.frame_of_reference for i in images if i.role in FUNCTIONAL}
+    everywhere = protocol.align.when == "always"
     propagated = []
     for image in images:
         frame = image.header.frame_of_reference
-        source = "" if frame in drawn else alignment.source_of(frame, drawn)
-        transform = alignment.between(frame, source) if source else None
-        if not transform:
-            continue
-        for one in _finest(s for s in seen if s.image.header.frame_of_reference == source):
-            if one.region.kind is RegionKind.LESION and frame not in functional:
+        for of_kind, goes in ((lesions, frame in functional), (organs, True)):
+            has_some = frame in of_kind if everywhere else frame in lesions | organs
+            if not goes or has_some:
                 continue
-            made = conductor.step(
-                "segment.propagate",
-                propagate_region,
-                {"region": one.step, "transform": transform, "grid": image.header.grid},
-                settings=protocol.segment,
-            )
-            propagated += [Seen(image, made, conductor.value(made))] if made else []
+            source = alignment.source_of(frame, of_kind)
+            transform = alignment.between(frame, source) if source else None
+            there = (s for s in seen if s.image.header.frame_of_reference == source)
+            for one in _finest(s for s in there if (s.region.kind is RegionKind.LESION) == (of_kind is lesions)):
+                if not transform:
+                    break
+                made = conductor.step(
+                    "segment.propagate",
+                    propagate_region,
+                    {"region": one.step, "transform": transform, "grid": image.header.grid},
+                    settings=protocol.segment,
+                )
+                propagated += [Seen(image, made, conductor.value(made))] if made else []
     return tuple(propagated)
 
 

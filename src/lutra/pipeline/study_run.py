@@ -18,6 +18,7 @@ from lutra.pipeline import plugins, wiring
 from lutra.pipeline.alignment import REGISTRATION, Alignment, maps_by_hand
 from lutra.pipeline.changes import changes_from_baseline
 from lutra.pipeline.conductor import Conductor, Made
+from lutra.pipeline.derived import derived_regions, found_organs, kidney_spheres, tumour_burdens
 from lutra.pipeline.edits import active
 from lutra.pipeline.images import Image, make_image, with_label
 from lutra.pipeline.lesions import find_lesions
@@ -70,10 +71,12 @@ def run_subject(
     images.sort(key=lambda i: order[i.header.series_uid])
 
     seen = make_regions(conductor, protocol, images, drawings)
+    seen += found_organs(conductor, protocol, images, seen)
     drawn = {s.image.header.frame_of_reference for s in seen}
     by_hand = maps_by_hand(conductor, registrations, edits[EditKind.TRANSFORM])
     alignment = Alignment(conductor, protocol, subject_id, images, drawn, by_hand)
     seen += propagate_regions(conductor, protocol, images, seen, alignment)
+    seen += derived_regions(conductor, protocol, seen)
     locks = tuple(edit for edit in edits[EditKind.LESION_LOCK].values() if isinstance(edit, Lock))
     found = find_lesions(conductor, protocol, subject_id, seen, order, alignment, locks)
     lesions = found.lesions
@@ -99,6 +102,8 @@ def run_subject(
         for s in seen
         if s.region.kind is not RegionKind.LESION
     )
+    organs += kidney_spheres(conductor, protocol, seen, timepoints)
+    organs += tumour_burdens(conductor, protocol, images, seen, timepoints)
     lesion_records = tuple(
         LesionRecord(
             lesion.lesion_id,

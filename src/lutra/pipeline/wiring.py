@@ -8,11 +8,12 @@ from functools import reduce
 import numpy as np
 from attrs import evolve
 
+from lutra.core.burden import TumourBurden
 from lutra.core.calibration import Calibration
 from lutra.core.curve import TacFit, TimeActivityCurve
 from lutra.core.dose import DoseResult
 from lutra.core.errors import InputError
-from lutra.core.estimate import Estimate
+from lutra.core.estimate import Estimate, Unit
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.core.measurement import Measurements
@@ -26,8 +27,9 @@ from lutra.dose.mass import mass_from_ct, mass_from_volume
 from lutra.dose.settings import DoseSettings
 from lutra.kinetics.fit import fit_first
 from lutra.kinetics.settings import KineticsSettings
-from lutra.ports import DoseEngine, KineticsModel, Registrar, ResponseCriterion, Settings
-from lutra.quantify import QuantifySettings, measure, suv_scales
+from lutra.ports import DoseEngine, KineticsModel, Registrar, ResponseCriterion, Segmenter, Settings
+from lutra.quantify import QuantifySettings, measure, measure_small_vois, suv_scales
+from lutra.segment import BurdenSettings, tumour_burden
 
 
 def register(
@@ -69,6 +71,39 @@ def by_hand(transform: Transform, note: str) -> Outcome[Transform]:
 def identity(frame: str) -> Outcome[Transform]:
     """Map a frame to itself."""
     return Outcome(Transform(frame, frame, np.eye(4), 0.0, "same frame"))
+
+
+def segment(segmenter: Segmenter, image: Volume, settings: Settings) -> Outcome[tuple[Region, ...]]:
+    """Ask a segmenter for the regions of an image."""
+    return segmenter.segment(image, settings)
+
+
+def find_burden(
+    volume: Volume, role: Role, organs: tuple[Region, ...], lesions: tuple[Region, ...], settings: BurdenSettings
+) -> Outcome[TumourBurden]:
+    """Find the tumour burden of a PET."""
+    return tumour_burden(volume, role, settings, organs, lesions)
+
+
+def burden_numbers(burden: TumourBurden, series_uid: str) -> Outcome[Measurements]:
+    """Give a tumour burden the names it has in tables."""
+    volume, uptake = ("sstr_tv", "tl_sstr") if burden.role is Role.SSTR_PET else ("mtv", "tlg")
+    values = FrozenMap({volume: burden.volume, uptake: burden.uptake})
+    return Outcome(Measurements(series_uid, "tumour burden", values, burden.rule))
+
+
+def measure_spheres(
+    volume: Volume,
+    spheres: tuple[Region, ...],
+    kidney: Region,
+    region_id: str,
+    series_uid: str,
+    settings: QuantifySettings,
+    calibration: Calibration | None = None,
+) -> Outcome[Measurements]:
+    """Measure a kidney by small spheres; what its volume rests on is not evaluated here."""
+    kidney_volume = Estimate(kidney.volume_ml, Unit.ML, FrozenMap({f"volume: {region_id}": None}))
+    return measure_small_vois(volume, spheres, kidney_volume, region_id, series_uid, settings, calibration)
 
 
 def measure_region(

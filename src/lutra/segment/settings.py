@@ -19,6 +19,33 @@ def _expressions(_instance: object, _attribute: object, algebra: FrozenMap[str, 
 
 
 @frozen
+class BurdenSettings:
+    """How the tumour burden of the whole body is found.
+
+    Parameters
+    ----------
+    rule
+        `fixed`: voxels of at least `threshold_suv`. `liver`: of at least 1.5 times the liver's mean and two of its standard
+        deviations [wahl2009]. `blood-pool`: of at least twice the blood pool's mean and two standard deviations [wahl2009].
+    threshold_suv
+        4.0, as in [barrington2019] for FDG; for SSTR a study's own choice. [SUV]
+    volume_floor_ml
+        Smaller components are left out, with a Finding. 0.5: a sphere of 10 mm. [mL]
+    fwhm_mm
+        Resolution of the image. [mm]
+
+    References
+    ----------
+    [wahl2009] Wahl et al. (PERCIST), J Nucl Med 50:122S. [barrington2019] Barrington and Meignan, J Nucl Med 60:1096.
+    """
+
+    rule: str = field(default="fixed", validator=[instance_of(str), in_(("fixed", "liver", "blood-pool"))])
+    threshold_suv: float = field(default=4.0, validator=gt(0))
+    volume_floor_ml: float = field(default=0.5, validator=gt(0))
+    fwhm_mm: float = field(default=6.0, validator=gt(0))
+
+
+@frozen
 class SegmentSettings:
     """Settings of the stage.
 
@@ -38,6 +65,8 @@ class SegmentSettings:
     volume_change_limit
         Relative change of volume from which a propagated region is doubted. 0.15: the volume of a kidney or a liver measured twice
         differs by a few per cent, and a map that changes it three times as much has followed something else. Our own choice. [1]
+    small_vois
+        Whether kidneys on a SPECT are also measured by small spheres. Default no.
     small_voi_ml
         Volume of each sphere of the small-VOI method. 2: what its validations used [curkic2024, khan2025]. [mL]
     small_voi_count
@@ -47,6 +76,8 @@ class SegmentSettings:
         :mod:`lutra.segment.small_voi`.
     small_voi_lesion_margin_mm
         Spheres keep this far from lesions and hot organs, whose blur reaches over. 10: see marrow_lesion_margin_mm. [mm]
+    marrow
+        Whether marrow of L2 to L4 is made of the vertebrae on a CT, and measured on the SPECTs of its frame. Default no.
     marrow_erosion_mm
         Marrow keeps this far inside the vertebral bodies: end plates and cortex are no marrow, and beyond it lies the blur of what
         surrounds them. 5: about half the resolution of a SPECT of 177Lu. [mm]
@@ -55,6 +86,10 @@ class SegmentSettings:
         resolution of 8 mm, 2.5 % at 12 mm. [mm]
     marrow_minimum_ml
         Less marrow than this gives no region: its mean would be noise and blur. 10, a choice. [mL]
+    tumour_burden
+        Whether the tumour burden of FDG and SSTR PET is measured. Default no: it needs organs on the PET to keep out.
+    burden
+        How it is found: `[segment.burden]`.
 
     References
     ----------
@@ -67,13 +102,17 @@ class SegmentSettings:
     options: FrozenMap[str, Settings] = field(factory=FrozenMap, converter=frozen_map)
     algebra: FrozenMap[str, str] = field(factory=FrozenMap, converter=frozen_map, validator=_expressions)
     volume_change_limit: float = field(default=0.15, validator=gt(0))
+    small_vois: bool = False
     small_voi_ml: float = field(default=2.0, validator=gt(0))
     small_voi_count: int = field(default=5, validator=ge(2))
     small_voi_placement: str = field(default="spread", validator=in_(("spread", "highest")))
     small_voi_lesion_margin_mm: float = field(default=10.0, validator=ge(0))
+    marrow: bool = False
     marrow_erosion_mm: float = field(default=5.0, validator=ge(0))
     marrow_lesion_margin_mm: float = field(default=10.0, validator=ge(0))
     marrow_minimum_ml: float = field(default=10.0, validator=gt(0))
+    tumour_burden: bool = False
+    burden: BurdenSettings = field(factory=BurdenSettings)
 
     def __attrs_post_init__(self) -> None:
         unused = sorted(set(self.options) - set(self.segmenters))
@@ -139,30 +178,3 @@ class DelineationSettings:
 
 SPECT = DelineationSettings(fwhm_mm=13.0, smallest_diameter_mm=30.0, search_radius_mm=80.0)
 """For 177Lu SPECT with resolution recovery."""
-
-
-@frozen
-class BurdenSettings:
-    """How the tumour burden of the whole body is found.
-
-    Parameters
-    ----------
-    rule
-        `fixed`: voxels of at least `threshold_suv`. `liver`: of at least 1.5 times the liver's mean and two of its standard
-        deviations [wahl2009]. `blood-pool`: of at least twice the blood pool's mean and two standard deviations [wahl2009].
-    threshold_suv
-        4.0, as in [barrington2019] for FDG; for SSTR a study's own choice. [SUV]
-    volume_floor_ml
-        Smaller components are left out, with a Finding. 0.5: a sphere of 10 mm. [mL]
-    fwhm_mm
-        Resolution of the image. [mm]
-
-    References
-    ----------
-    [wahl2009] Wahl et al. (PERCIST), J Nucl Med 50:122S. [barrington2019] Barrington and Meignan, J Nucl Med 60:1096.
-    """
-
-    rule: str = field(default="fixed", validator=[instance_of(str), in_(("fixed", "liver", "blood-pool"))])
-    threshold_suv: float = field(default=4.0, validator=gt(0))
-    volume_floor_ml: float = field(default=0.5, validator=gt(0))
-    fwhm_mm: float = field(default=6.0, validator=gt(0))

@@ -1,5 +1,6 @@
-"""Regions that follow from others, and what is measured in them, where the protocol asks for it: organs found by a program,
-expressions over regions, marrow, small spheres in the kidneys, the tumour burden of a PET.
+"""Regions that follow from others, and what is measured in them, where the protocol asks for it.
+
+Organs found by a program, expressions over regions, marrow, small spheres in the kidneys, the tumour burden of a PET.
 """
 
 from __future__ import annotations

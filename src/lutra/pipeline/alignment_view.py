@@ -1,4 +1,4 @@
-"""Gathers what the report shows of registrations."""
+"""Gathers what the report shows of registrations and of lesions through all images."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.core.grid import Grid
+from lutra.core.lesion import Correspondence
 from lutra.core.study import Role
 from lutra.core.transform import QUALITY, Transform
 from lutra.core.volume import Volume
@@ -13,7 +14,7 @@ from lutra.imaging.render import checkerboard_png
 from lutra.imaging.section import Section
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.record import SubjectRecord, TransformRecord
-from lutra.report.model import TransformView
+from lutra.report.model import CorrespondenceView, TransformView
 
 CHECKS = {
     "multi_start_agreement_mm": ("starts differ by", "mm"),
@@ -40,6 +41,28 @@ def transform_views(
     return tuple(
         _view(conductor, record, transform, labels, f"{slug}-registration-{number}.png", images)
         for number, transform in enumerate(record.transforms, start=1)
+    )
+
+
+def correspondence_views(conductor: Conductor, record: SubjectRecord) -> tuple[CorrespondenceView, ...]:
+    """Say of every lesion what became of it in every image."""
+    if not record.correspondences:
+        return ()
+    labels = {t.series_uid: t.label for t in record.subject.timepoints}
+    table: tuple[Correspondence, ...] = conductor.value(record.correspondences)
+    return tuple(
+        CorrespondenceView(
+            lesion_id=c.lesion_id,
+            series_label=labels[c.series_uid],
+            sighting=c.sighting.value,
+            region_name=c.region_name or "",
+            confidence=c.confidence,
+            matched_by=c.matched_by,
+            distance_mm=c.distance_mm,
+            volume_ratio=c.volume_ratio,
+            merged_into=c.merged_into or "",
+        )
+        for c in table
     )
 
 

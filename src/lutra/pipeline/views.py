@@ -15,7 +15,7 @@ from lutra.core.study import Role, SeriesHeader
 from lutra.core.units import HOUR_S
 from lutra.core.volume import Volume
 from lutra.pipeline import why
-from lutra.pipeline.alignment_view import transform_views
+from lutra.pipeline.alignment_view import correspondence_views, transform_views
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.pictures import PictureCutter, beside_spect
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
@@ -156,6 +156,7 @@ class Gatherer:
             findings=self._findings,
             dates_moved=any(h.dates_moved for h in headers),
             transforms=self._transforms,
+            correspondences=correspondence_views(self._conductor, self._record),
             projections=self._projections,
         )
 

@@ -263,6 +263,31 @@ class TransformView:
 
 
 @frozen
+class CorrespondenceView:
+    """What became of a lesion in one image.
+
+    Parameters
+    ----------
+    sighting
+        `seen`, `not seen`, `out of field`, `not assessable`, `merged`, `split`.
+    confidence
+        How much better the match is than the next best; None where nothing was compared. [1]
+    matched_by
+        The rule that gave the region to the lesion.
+    """
+
+    lesion_id: str
+    series_label: str
+    sighting: str
+    region_name: str
+    confidence: float | None
+    matched_by: str
+    distance_mm: float | None
+    volume_ratio: float | None
+    merged_into: str
+
+
+@frozen
 class CycleView:
     """One infusion and its scans, each a label and hours after the start."""
 
@@ -287,6 +312,7 @@ class SubjectView:
     findings: tuple[Finding, ...]
     dates_moved: bool = False
     transforms: tuple[TransformView, ...] = ()
+    correspondences: tuple[CorrespondenceView, ...] = ()
     projections: tuple[Projection, ...] = ()
 
     @property

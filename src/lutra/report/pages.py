@@ -9,12 +9,13 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from attrs import frozen
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from lutra.core.finding import Finding, Severity
 from lutra.report import charts, matrix, numbers, titles
-from lutra.report.model import DoseView, LesionView, Number, StudyView, SubjectView
+from lutra.report.model import CorrespondenceView, DoseView, LesionView, Number, StudyView, SubjectView
 
 SHARED_SOURCES = ("camera calibration", "dose calibrator", "dead time", "tail half-life", "S value", "tissue density")
 """Sources that other scans or lesions have in common, so that they do not average out."""
@@ -99,6 +100,7 @@ def subject_page(env: Environment, study: StudyView, subject: SubjectView) -> st
         matrices={lesion.lesion_id: matrix.matrices(subject, lesion, zone) for lesion in subject.lesions},
         size_points=size_points,
         dose_table=dose_table,
+        correspondence_grid=correspondence_grid,
     )
 
 
@@ -135,6 +137,25 @@ def dose_table(lesion: LesionView) -> tuple[list[str], list[tuple[int, list[Dose
     by_place = {(d.cycle, d.engine): d for d in lesion.doses}
     cycles = sorted({d.cycle for d in lesion.doses})
     return engines, [(cycle, [by_place.get((cycle, engine)) for engine in engines]) for cycle in cycles]
+
+
+@frozen
+class Grid:
+    """Lesions by images; None where nobody looked for lesions."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[CorrespondenceView | None, ...]], ...]
+
+
+def correspondence_grid(subject: SubjectView) -> Grid:
+    """Put the lesions of a subject against its images, both in order."""
+    by_place = {(c.lesion_id, c.series_label): c for c in subject.correspondences}
+    order = [s.label for s in subject.series]
+    columns = sorted({c.series_label for c in subject.correspondences}, key=order.index)
+    lesions = dict.fromkeys(c.lesion_id for c in subject.correspondences)
+    return Grid(
+        tuple(columns), tuple((lesion, tuple(by_place.get((lesion, c)) for c in columns)) for lesion in lesions)
+    )
 
 
 def size_points(lesion: LesionView) -> list[tuple[str, float, str]]:

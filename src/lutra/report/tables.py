@@ -115,6 +115,21 @@ TRANSFORM_SCHEMA = pa.schema(
     ]
 )
 """One row per check of a registration; a single row without a check where none was made."""
+CORRESPONDENCE_SCHEMA = pa.schema(
+    [
+        ("subject", TEXT),
+        ("lesion", TEXT),
+        ("series", TEXT),
+        ("sighting", TEXT),
+        ("region", TEXT),
+        ("confidence", FLOAT),
+        ("matched_by", TEXT),
+        ("distance_mm", FLOAT),
+        ("volume_ratio", FLOAT),
+        ("merged_into", TEXT),
+    ]
+)
+"""One row per lesion and image in which something is said of it; distance and ratio are from where it was seen first."""
 DIAMETERS = ("longest-diameter", "short-axis")
 
 
@@ -133,6 +148,7 @@ def write_tables(study: StudyView, folder: Path) -> None:
     _write(folder / "features", FEATURE_SCHEMA, list(_feature_rows(study)))
     _write(folder / "changes", CHANGE_SCHEMA, list(_change_rows(study)))
     _write(folder / "registrations", TRANSFORM_SCHEMA, list(_transform_rows(study)))
+    _write(folder / "correspondences", CORRESPONDENCE_SCHEMA, list(_correspondence_rows(study)))
     _write(folder / "findings", FINDING_SCHEMA, list(_finding_rows(study)))
 
 
@@ -270,6 +286,23 @@ def _transform_rows(study: StudyView) -> Iterator[Row]:
             }
             for name, value, unit in t.checks or ((None, None, None),):
                 yield {**whose, "check": name, "value": value, "unit": unit}
+
+
+def _correspondence_rows(study: StudyView) -> Iterator[Row]:
+    for subject in study.subjects:
+        for c in subject.correspondences:
+            yield {
+                "subject": subject.subject_id,
+                "lesion": c.lesion_id,
+                "series": c.series_label,
+                "sighting": c.sighting,
+                "region": c.region_name or None,
+                "confidence": c.confidence,
+                "matched_by": c.matched_by or None,
+                "distance_mm": c.distance_mm,
+                "volume_ratio": c.volume_ratio,
+                "merged_into": c.merged_into or None,
+            }
 
 
 def _finding_rows(study: StudyView) -> Iterator[Row]:

@@ -31,7 +31,7 @@ BLADDER_ML = 250.0
 
 TISSUE_OF_KINETICS = {"blood": "blood pool", "gut": "bowel", "endocrine": "adrenals", "bladder": "bladder"}
 """Tissue of the PET tables for regions they do not name."""
-BONES = ("ribs", "sacrum", "hip bone", "vertebra")
+BONES = ("ribs", "sacrum", "hip bone", "vertebra", "femur")
 WITHOUT_UPTAKE = ("gas",)
 LESION_TISSUE_FDG_MEAN = 0.65
 """Mean over maximum of the FDG uptake of a lesion, as in `fdg.toml`."""

@@ -118,8 +118,9 @@ def test_what_is_no_anatomy_is_refused(folder: Path, tmp_path: Path) -> None:
     table.write_text('5 = "liver"\n', encoding="utf-8")
     with pytest.raises(InputError, match="vertebra L1"):
         read_anatomy(folder / CT, folder / LABELS, table)
-    with pytest.raises(InputError, match="labels"):
-        read_anatomy(folder / CT, folder / CT, NAMES)
+    table.write_text("no table", encoding="utf-8")
+    with pytest.raises(InputError, match="table of names"):
+        read_anatomy(folder / CT, folder / LABELS, table)
 
 
 def test_half_an_anatomy_is_a_usage_error(folder: Path, tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ from lutra.response import measure_diameters
 from lutra.store.ledger import LesionList
 from lutra.track import Candidate, identify
 
+ANATOMICAL = frozenset({Role.CT, Role.ADC, Role.DWI, Role.OTHER_MR})
+"""Images that lesions are measured on. RECIST 1.1 takes no diameter from SPECT or PET: there a border is a matter of uptake and
+blur, and the voxels are as large as the lesions."""
+
 
 def run_subject(
     conductor: Conductor,
@@ -148,7 +152,8 @@ def _observe(
     )
     diameters = features = None
     if seen.region.kind is RegionKind.LESION:
-        diameters = conductor.step("response.diameters", measure_diameters, {"region": seen.step})
+        if seen.image.role in ANATOMICAL:
+            diameters = conductor.step("response.diameters", measure_diameters, {"region": seen.step})
         features = conductor.step("quantify.features", measure_features, what)
     return ObservationRecord(
         uid, timepoints[uid].label, seen.step.reference, seen.region.name, measurements, diameters, features

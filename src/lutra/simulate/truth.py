@@ -139,8 +139,9 @@ def _in_scan(
 ) -> Iterator[tuple[str, float, Unit]]:
     volume_ml, size = lesion.size.volume_ml, lesion.size
     yield "volume", volume_ml, Unit.ML
-    yield "longest-diameter", size.longest_mm, Unit.MM
-    yield "short-axis", size.short_mm, Unit.MM
+    if scan.kind in (Kind.CT, Kind.LOW_DOSE_CT, Kind.DWI):
+        yield "longest-diameter", size.longest_mm, Unit.MM
+        yield "short-axis", size.short_mm, Unit.MM
     core_share = scene.painted_ml(f"{lesion.lesion_id} core") / scene.whole(lesion).volume_ml
     match scan.kind:
         case Kind.CT | Kind.LOW_DOSE_CT:

@@ -13,6 +13,8 @@ independent samples of :func:`lutra.quantify.weighted.independent_samples`. This
 
 from __future__ import annotations
 
+from math import sqrt
+
 import numpy as np
 from scipy.ndimage import binary_erosion
 from scipy.optimize import nnls
@@ -67,7 +69,7 @@ def sd_of_mean(values: Floats, weights: Floats, spacing_mm: tuple[float, float, 
         best = min(best, (float(left), float(smooth), float(white), fwhm_mm))
     _, smooth, white, fwhm_mm = best
     variance = smooth / independent_samples(weights, spacing_mm, fwhm_mm)
-    return float(variance + white / independent_samples(weights, spacing_mm)) ** 0.5
+    return sqrt(variance + white / independent_samples(weights, spacing_mm))
 
 
 def border_effect(values: Floats, weights: Floats) -> float:

@@ -186,7 +186,10 @@ def _with_lesions(seed: int, settings: PatientSettings) -> tuple[Body, int, tupl
 
 
 def _kinetics(body: Body, lesions: Sequence[DigitalLesion], seed: int, settings: PatientSettings) -> KineticPatient:
-    inputs = [LesionKineticInput(le.lesion_id, le.volume_ml, le.grade, le.site, le.viable_fraction) for le in lesions]
+    inputs = [
+        LesionKineticInput(le.lesion_id, le.volume_ml, le.grade, le.site, le.viable_fraction, le.fdg_deviation)
+        for le in lesions
+    ]
     masses = {name: body.masses_g[name] / 1000 for name in ("kidneys", "liver", "spleen")}
     gfr = body.gfr_ml_per_min
     return sample_kinetics(

@@ -233,7 +233,7 @@ class _Session:
             scene = scene_for(self._patient, scan, self._settings.size, write.frame(scan.session))
             scene = spect_scene(scene, self._settings.size) if scan.kind is Kind.SPECT else scene
         holds = held(scene, scan)
-        activity = None
+        activity = suv = None
         match scan.kind:
             case Kind.CT | Kind.LOW_DOSE_CT:
                 header, paths = write.ct(scan, ct_image(scene, scan.kind, seed))
@@ -253,7 +253,7 @@ class _Session:
         self.files += len(paths)
         self._tables["scans"] += truth.scan_rows(scene, scan, header.series_uid, holds, activity)
         if self._settings.fields:
-            kept = keep_fields(scene, self._out / "truth")
+            kept = keep_fields(scene, self._out / "truth", suv if activity is None else activity)
             self._tables["fields"].append(
                 {"subject": self._patient.subject_id, "scan": scan.name, "series_uid": header.series_uid, "key": kept}
             )

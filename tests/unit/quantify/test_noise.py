@@ -79,7 +79,7 @@ def test_a_single_voxel_tells_nothing() -> None:
 
 
 def test_a_ring_around_an_empty_middle() -> None:
-    """Cropping to the middle of a large region leaves nothing of it: so all of it is looked at; one draw may look smoother than it is."""
+    """Cropping to the middle leaves nothing of it, so all of it is looked at; one draw may look smoother than it is."""
     weights = np.ones((80, 80, 3))
     weights[4:-4, 4:-4] = 0
     field = np.random.default_rng(8).standard_normal(weights.shape)

@@ -29,7 +29,7 @@ REACH_MM = 20.0
 """Pairs further apart are not looked at. [mm]"""
 WHOLLY = 0.999
 """Share from which a voxel is inside as a whole. [1]"""
-MOST_VOXELS = 64
+MOST_VOXELS = 40
 """Along each axis, from the middle of a larger region: enough to see how far noise reaches."""
 
 
@@ -50,7 +50,8 @@ def sd_of_mean(values: Floats, weights: Floats, spacing_mm: tuple[float, float, 
     float or None
         None if no two voxels lie beside each other.
     """
-    middle = tuple(slice(max(0, (n - MOST_VOXELS) // 2), (n + MOST_VOXELS) // 2 + 1) for n in weights.shape)
+    first = (max(0, (n - MOST_VOXELS) // 2) for n in weights.shape)
+    middle = tuple(slice(n, n + MOST_VOXELS) for n in first)
     part, seen = weights[middle], values[middle]
     if not part.sum() > 0:  # a ring around its middle
         part, seen = weights, values

@@ -163,7 +163,8 @@ def test_activity_of_organs_and_of_the_whole_field(compared: dict[str, Any]) -> 
 def test_uptake_and_diffusion_before_treatment(compared: dict[str, Any]) -> None:
     """PET is not corrected for its blur: the mean of a sphere of 8 mL falls to its recovery; site calibration 3 and 2 %.
 
-    Diffusion: a third of the voxels of such a lesion are at its border, where those of the liver differ by up to two thirds.
+    Diffusion: a third of the voxels of such a lesion lie at its border and hold some of what is around. Tissues have 0.4 to 1.5 in
+    units of 10^-3 mm2/s: a third of 1.1 would be off if those voxels held nothing else.
     """
     large = [p for p in pairs(compared, "sstr-pet", "volume") if p["true"] > 8]
     names = {p["name"] for p in large}
@@ -172,7 +173,7 @@ def test_uptake_and_diffusion_before_treatment(compared: dict[str, Any]) -> None
     lowest = float(sphere_recovery(sphere_diameter_mm(8.0), PET_FWHM_MM)) * (1 - 2 * 0.036) - 1
     assert all(lowest < e < 2 * 0.036 + SHAPE for e in relative_errors(means))
     adc = [p for p in pairs(compared, "dwi", "adc-median") if p["name"] in names]
-    assert all(abs(e) < 0.25 for e in relative_errors(adc))
+    assert all(abs(p["found"] - p["true"]) < 1.1 / 3 for p in adc)
 
 
 def test_what_has_no_truth_is_named(compared: dict[str, Any]) -> None:

@@ -7,13 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from attrs import evolve
 
 from lutra.cli.main import app
-from lutra.core.errors import InputError
+from lutra.core.errors import GridMismatch, InputError
+from lutra.core.units import Unit
+from lutra.core.volume import Volume
 from lutra.ingest import read_label_map
 from lutra.pipeline.study import StudyFolder
 from lutra.reference.label_names import shipped_labels
-from lutra.simulate.anatomy import LabelledAnatomy, painted_name, read_anatomy
+from lutra.simulate.anatomy import LabelledAnatomy, anatomy_of, painted_name, read_anatomy
 from lutra.simulate.body import regions_on
 from lutra.simulate.clinic import ClinicSettings
 from lutra.simulate.compare import Comparison, compare
@@ -121,6 +124,18 @@ def test_what_is_no_anatomy_is_refused(folder: Path, tmp_path: Path) -> None:
     table.write_text("no table", encoding="utf-8")
     with pytest.raises(InputError, match="table of names"):
         read_anatomy(folder / CT, folder / LABELS, table)
+
+
+def test_labels_on_another_grid_and_a_short_ct_are_refused(folder: Path, anatomy: LabelledAnatomy) -> None:
+    labels = read_label_map(folder / LABELS, shipped_labels(NAMES)).value
+    assert labels is not None
+    grid = labels[0].grid
+    thicker = evolve(grid, affine_lps_mm=grid.affine_lps_mm @ np.diag([1, 1, 1.1, 1]))
+    ct = Volume(np.zeros(grid.shape, np.float32), thicker, Unit.HU)
+    with pytest.raises(GridMismatch):
+        anatomy_of(ct, labels, "test")
+    with pytest.raises(InputError, match="of the trunk"):
+        evolve(anatomy, field_mm=(*anatomy.field_mm[:2], (-50.0, 50.0))).within(SMALL)
 
 
 def test_half_an_anatomy_is_a_usage_error(folder: Path, tmp_path: Path) -> None:

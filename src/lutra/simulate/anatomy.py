@@ -33,6 +33,8 @@ CORTEX_MM = 2.5
 AXIAL_COSINE = 0.9
 MARGIN_MM = 15.0
 """What the patient moves between scans, so that no scan looks past the end of the CT. [mm]"""
+SHORTEST_MM = 100.0
+"""Least height of a field of view. [mm]"""
 AIR_MM = 10.0
 """Around the body in a scan. [mm]"""
 BACK_HEIGHT_MM = 40.0
@@ -90,10 +92,21 @@ class LabelledAnatomy:
         return evolve(drawn, masses_g=FrozenMap(masses), build=Build(), given=self.organs, given_source=self.source)
 
     def within(self, size: Size) -> Size:
-        """Field of view that shows the whole breadth of the body, and no height that the CT does not reach."""
+        """Field of view that shows the whole breadth of the body, and no height that the CT does not reach.
+
+        Raises
+        ------
+        InputError
+            If next to nothing is left.
+        """
         (x0, x1), (y0, y1), (z0, z1) = self.field_mm
         (a0, a1), (b0, b1), (c0, c1) = size.field_mm
         low, high = max(c0, z0 + MARGIN_MM), min(c1, z1 - MARGIN_MM)
+        if high - low < SHORTEST_MM:
+            raise InputError(
+                f"a CT from {z0:.0f} to {z1:.0f} mm above the space between L1 and L2",
+                required=f"{SHORTEST_MM + 2 * MARGIN_MM:g} mm of the trunk around it",
+            )
         return evolve(size, field_mm=((min(a0, x0), max(a1, x1)), (min(b0, y0), max(b1, y1)), (low, high)))
 
 
@@ -126,7 +139,11 @@ def anatomy_of(ct: Volume, labels: Sequence[Region], source: str) -> LabelledAna
     ------
     InputError
         If L1, L2 or the liver are not among the labels, or the slices are not axial.
+    GridMismatch
+        If a label is on another grid than the CT.
     """
+    for region in labels:
+        region.grid.require_match(ct.grid, f"label {region.name} and the CT")
     axis = ct.grid.affine_lps_mm[:3, 2] / ct.grid.spacing_mm[2]
     if abs(axis[2]) < AXIAL_COSINE:
         raise InputError(f"slices along {axis.round(2)}", required="axial slices", do="reorient CT and labels")

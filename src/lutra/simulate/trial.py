@@ -136,7 +136,7 @@ def simulate_trial(
     """
     if patients < 1:
         raise UsageError(f"{patients} patients", required="1 or more")
-    settings, say = settings or TrialSettings(), progress or (lambda *_: None)
+    settings, say = _fitted(settings or TrialSettings()), progress or (lambda *_: None)
     _make(out)
     jobs = [(out, number, patient_seed(seed, number), settings) for number in range(1, patients + 1)]
     found: dict[int, Simulated] = {}
@@ -150,9 +150,7 @@ def simulate_patient(
     out: Path, seed: int, settings: TrialSettings | None = None, progress: Progress | None = None
 ) -> WrittenTrial:
     """Simulate one patient, SIM-001, from a seed of his own."""
-    settings = settings or TrialSettings()
-    if settings.patient.anatomy is not None:
-        settings = evolve(settings, size=settings.patient.anatomy.within(settings.size))
+    settings = _fitted(settings or TrialSettings())
     _make(out)
     simulated = one_patient(out, 1, seed, settings, progress)
     return _finish(out, [simulated], {"patients": 1, "patient_seed": seed}, settings)
@@ -274,6 +272,12 @@ def _each(jobs: list[tuple[Path, int, int, TrialSettings]], workers: int) -> Ite
         futures = {pool.submit(one_patient, *job): job[1] for job in jobs}
         for future in as_completed(futures):
             yield futures[future], future.result()
+
+
+def _fitted(settings: TrialSettings) -> TrialSettings:
+    """Cut the field of view to what a given anatomy shows."""
+    anatomy = settings.patient.anatomy
+    return settings if anatomy is None else evolve(settings, size=anatomy.within(settings.size))
 
 
 def _make(out: Path) -> None:

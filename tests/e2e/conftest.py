@@ -38,5 +38,5 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of `lutra demo` with one patient, which must not fail."""
     out = tmp_path_factory.mktemp("demo") / "demo"
     ran = lutra("demo", "--out", out, "--patients", "1", "--seed", "14")
-    assert ran.code in (0, 3, 4), ran.err + ran.out  # a lesion of half a voxel of the SPECT has no diameter in it
+    assert ran.code in (0, 3), ran.err + ran.out
     return out

@@ -15,19 +15,13 @@ from lutra.cli import show
 if TYPE_CHECKING:
     from lutra.pipeline.study import StudyFolder
     from lutra.simulate import TrialSettings, WrittenTrial
+    from lutra.simulate.anatomy import LabelledAnatomy
     from lutra.simulate.compare import Agreement, Comparison
 
 app = typer.Typer(
     no_args_is_help=True, help="Digital patients with known truth, as DICOM; and a study of them against it."
 )
 
-Out = Annotated[Path, typer.Argument(help="Folder to make; must be empty or not exist.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-Seed = Annotated[int, typer.Option(help="Everything random follows from it.")]
-Workers = Annotated[
-    int | None, typer.Option(min=1, help="Processes that share the patients; default: one per processor.")
-]
-READER_MM = "Standard deviation of the border a reader draws on CT, against the true one. [mm]"
 HEADLINE = (
     ("cycle", "absorbed-dose.local"),
     ("cycle", "effective-half-life"),
@@ -65,19 +59,30 @@ class ScenarioName(StrEnum):
     G2_ONLY = "g2-only"
 
 
+Out = Annotated[Path, typer.Argument(help="Folder to make; must be empty or not exist.", show_default=False)]
+Patients = Annotated[int, typer.Option(min=1, help="Number of patients.")]
+Seed = Annotated[int, typer.Option(help="Everything random follows from it.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Processes that share the patients; default: one per processor.")
+]
 Size = Annotated[SizeName, typer.Option(help="small: reduced grids; clinical: those of clinical scanners.")]
 Spect = Annotated[ModeName, typer.Option(help="fast: blur and noise; full: projections and reconstruction.")]
 Scenario = Annotated[ScenarioName, typer.Option(help="What dose does to a lesion.")]
+Reader = Annotated[
+    float,
+    typer.Option(min=0.0, help="Standard deviation of the border a reader draws on CT, against the true one. [mm]"),
+]
 Complete = Annotated[bool, typer.Option("--complete", help="Nobody misses a scan.")]
 Fields = Annotated[
     bool, typer.Option("--fields", help="Also keep label maps and displacement fields of every scan: large.")
 ]
-Reader = Annotated[float, typer.Option(min=0.0, help=READER_MM)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @app.command("patient")
 def patient(
     out: Out,
+    *,
     seed: Seed = 1,
     size: Size = SizeName.SMALL,
     spect: Spect = ModeName.FAST,
@@ -85,25 +90,40 @@ def patient(
     reader_error: Reader = 0.0,
     complete: Complete = False,
     fields: Fields = False,
+    anatomy_ct: Annotated[
+        Path | None, typer.Option(help="CT as NIfTI that is the body, in HU; with --anatomy-labels.")
+    ] = None,
+    anatomy_labels: Annotated[Path | None, typer.Option(help="Label map of its organs, as NIfTI on its grid.")] = None,
+    names: Annotated[
+        str | None,
+        typer.Option(help="Table of label numbers and names, or totalsegmentator-total; default: those in the file."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Make one patient: all images of the study, and the truth beside them."""
     from lutra.simulate import simulate_patient
 
     with show.reported():
-        settings = _settings(size, spect, scenario, reader_error, complete=complete, fields=fields)
+        anatomy = _anatomy(anatomy_ct, anatomy_labels, names)
+        settings = _settings(size, spect, scenario, reader_error, complete=complete, fields=fields, anatomy=anatomy)
         with show.progress_bar() as bar:
             task = bar.add_task("digital patient", total=None)
             written = simulate_patient(
                 out, seed, settings, lambda what, n, of: bar.update(task, description=what, completed=n, total=of)
             )
     _say(written, json)
+    if anatomy and anatomy.cut_organs and not json:
+        show.out.print(
+            f"the CT ends within {', '.join(anatomy.cut_organs)}: their masses are drawn from the population, and their "
+            "volume and activity, in images and truth, are of the part in the field of view"
+        )
 
 
 @app.command("trial")
-def trial(  # noqa: PLR0917  (options of a command)
+def trial(
     out: Out,
-    patients: Annotated[int, typer.Option(min=1, help="Number of patients.")] = 6,
+    *,
+    patients: Patients = 6,
     seed: Seed = 1,
     size: Size = SizeName.SMALL,
     spect: Spect = ModeName.FAST,
@@ -210,7 +230,14 @@ def print_agreements(rows: tuple[Agreement, ...], only: tuple[tuple[str, str], .
 
 
 def _settings(
-    size: SizeName, spect: ModeName, scenario: ScenarioName, reader_error: float, *, complete: bool, fields: bool
+    size: SizeName,
+    spect: ModeName,
+    scenario: ScenarioName,
+    reader_error: float,
+    *,
+    complete: bool,
+    fields: bool,
+    anatomy: LabelledAnatomy | None = None,
 ) -> TrialSettings:
     from lutra.simulate import TrialSettings
     from lutra.simulate.drawn import Hand
@@ -221,12 +248,23 @@ def _settings(
 
     return TrialSettings(
         size_of_name(size.value),
-        PatientSettings(scenario=TruthScenario(scenario.value)),
+        PatientSettings(scenario=TruthScenario(scenario.value), anatomy=anatomy),
         None if complete else MissingSettings(),
         Hand(reader_error),
-        "full" if spect is ModeName.FULL else "fast",
-        fields,
+        mode="full" if spect is ModeName.FULL else "fast",
+        fields=fields,
     )
+
+
+def _anatomy(ct: Path | None, labels: Path | None, names: str | None) -> LabelledAnatomy | None:
+    from lutra.core.errors import UsageError
+    from lutra.simulate.anatomy import read_anatomy
+
+    if ct is None and labels is None and names is None:
+        return None
+    if ct is None or labels is None:
+        raise UsageError("half an anatomy", required="--anatomy-ct and --anatomy-labels together")
+    return read_anatomy(ct, labels, names)
 
 
 def _say(written: WrittenTrial, json: bool) -> None:

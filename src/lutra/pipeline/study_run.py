@@ -31,6 +31,10 @@ from lutra.quantify import measure_features
 from lutra.quantify.comparable import PET
 from lutra.response import measure_diameters
 
+ANATOMICAL = frozenset({Role.CT, Role.ADC, Role.DWI, Role.OTHER_MR})
+"""Images that lesions are measured on. RECIST 1.1 takes no diameter from SPECT or PET: there a border is a matter of uptake and
+blur, and the voxels are as large as the lesions."""
+
 
 def run_subject(
     conductor: Conductor,
@@ -145,7 +149,8 @@ def _observe(
     diameters = features = None
     if seen.region.kind is RegionKind.LESION:
         # A propagated outline is that of another day: it shows where the lesion is, not how large.
-        if line is not None or seen.region.origin is not RegionOrigin.PROPAGATED:
+        outlined = seen.image.role in ANATOMICAL and seen.region.origin is not RegionOrigin.PROPAGATED
+        if outlined or line is not None:
             edited = {} if line is None else {"edited": line}
             diameters = conductor.step("response.diameters", measure_diameters, {"region": seen.step, **edited})
         features = conductor.step("quantify.features", measure_features, what)

@@ -21,6 +21,7 @@ from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.physics.recovery import relative_volume_sd, sphere_diameter_mm
 from lutra.quantify.camera import calibration_sources
+from lutra.quantify.noise import border_effect, sd_of_mean
 from lutra.quantify.peak import suv_peak
 from lutra.quantify.recovery import activity_volume_sensitivity, recovery_for
 from lutra.quantify.settings import QuantifySettings
@@ -102,10 +103,10 @@ def measure(
             for name, share in ADC_SHARES:
                 values[name] = Estimate(weighted_quantile(voxels, weights, share), Unit.MM2_PER_S, unknown)
         case Unit.HU:
-            spread = weighted_sd(voxels, weights)
-            of_mean = spread / independent_samples(weights, volume.grid.spacing_mm) ** 0.5
-            values["hu_mean"] = Estimate(mean, Unit.HU, FrozenMap({noise: of_mean}))
-            values["hu_sd"] = Estimate(spread, Unit.HU, FrozenMap({noise: None}))
+            of_mean = sd_of_mean(voxels, weights, volume.grid.spacing_mm)
+            border = {f"border: {region_id} {series_uid}": border_effect(voxels, weights)}
+            values["hu_mean"] = Estimate(mean, Unit.HU, FrozenMap({noise: of_mean, **border}))
+            values["hu_sd"] = Estimate(weighted_sd(voxels, weights), Unit.HU, FrozenMap({noise: None}))
     return Outcome(Measurements(series_uid, region_id, FrozenMap(values), region.delineation), findings)
 
 

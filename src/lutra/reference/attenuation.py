@@ -21,6 +21,7 @@ def _tables() -> tuple[tuple[float, ...], dict[str, tuple[float, ...]]]:
     return tuple(found["kev"]), {medium: tuple(row) for medium, row in found["cm2_per_g"].items()}
 
 
+@cache
 def mass_attenuation_cm2_per_g(medium: str, kev: float) -> float:
     """Mass attenuation coefficient, coherent scattering included. [cm2/g]
 

@@ -33,6 +33,8 @@ HEIGHT_M = {"M": (1.765, 0.068), "F": (1.635, 0.063)}
 """Mean and standard deviation of central European adults over 50; with a BMI of 25 (log-SD 0.14) the weight is 72 kg, log-SD
 0.17. [m]"""
 BMI_MEDIAN, BMI_LOG_SD, BMI_CUT = 25.0, 0.14, (17.0, 42.0)
+TABLE_MM = 118.0
+"""How far behind the middle of the body the table lies, of a body of usual depth. [mm]"""
 SIDES = ("left", "right")
 
 
@@ -78,6 +80,8 @@ class Body:
         Glomerular filtration rate, for 1.73 m2. [mL/min]
     masses_g
         Wanted mass of `kidneys` (both, cortex and medulla), `liver`, `spleen`, `pancreas`. [g]
+    given, given_source
+        Organs in place of those that are made for the build, in painting order, and what they are from.
     """
 
     seed: int
@@ -88,10 +92,14 @@ class Body:
     gfr_ml_per_min: float
     masses_g: FrozenMap[str, float]
     build: Build
+    given: tuple[Organ, ...] = ()
+    given_source: str = ""
 
     @cached_property
     def organs(self) -> tuple[Organ, ...]:
         """What is painted, in this order: the outline first, later ones over earlier ones. Made when first asked for."""
+        if self.given:
+            return self.given
         tissues = _tissues(_rng(self.seed, "tissue"), self.age_y)
         shapes = _organs(self.build, dict(self.masses_g), _rng(self.seed, "anatomy"))
         return tuple(Organ(shape.name, shape, tissues[tissue]) for shape, tissue in shapes)
@@ -104,7 +112,7 @@ class Body:
     @property
     def source(self) -> str:
         """For the record of regions."""
-        return f"digital body, seed {self.seed}"
+        return self.given_source or f"digital body, seed {self.seed}"
 
     @property
     def spine_centre_lps_mm(self) -> tuple[float, float, float]:

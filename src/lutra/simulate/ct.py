@@ -167,23 +167,25 @@ def _sum(regions: Sequence[Region], grid: Grid, values: Mapping[str, float], out
 
 
 class _Textures:
-    """Random fields of mean 0 and standard deviation 1, one per grain size and shared by the tissues that have it."""
+    """Random fields of mean 0 and standard deviation 1, one per grain size and shared by the tissues that have it.
+
+    All are blurred from the same noise: tissues of different grain lie in different places, and noise is what takes longest.
+    """
 
     def __init__(self, grid: Grid, rng: np.random.Generator) -> None:
-        self._grid, self._rng, self._fields = grid, rng, dict[float, npt.NDArray[np.float32]]()
+        self._grid, self._fields = grid, dict[float, npt.NDArray[np.float32]]()
+        self._white = rng.standard_normal(grid.shape, np.float32)
 
     def of(self, fwhm_mm: float) -> npt.NDArray[np.float32]:
         """Field whose grains have a width. [1] (i, j, k)"""
         if fwhm_mm not in self._fields:
-            self._fields[fwhm_mm] = correlated_field(self._grid, fwhm_mm, self._rng)
+            self._fields[fwhm_mm] = grains_of(self._white, self._grid, fwhm_mm)
         return self._fields[fwhm_mm]
 
 
-def correlated_field(grid: Grid, fwhm_mm: float, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Draw a Gaussian random field of mean 0 and standard deviation 1: white noise blurred to a width. [1] (i, j, k)"""
-    white = rng.standard_normal(grid.shape, np.float32)
-    sigma = fwhm_mm / FWHM_PER_SIGMA / np.array(grid.spacing_mm)
-    grains = gaussian_filter(white, sigma, mode="wrap")
+def grains_of(white: npt.NDArray[np.float32], grid: Grid, fwhm_mm: float) -> npt.NDArray[np.float32]:
+    """Blur white noise to grains of a width, and bring it to standard deviation 1. [1] (i, j, k)"""
+    grains = gaussian_filter(white, fwhm_mm / FWHM_PER_SIGMA / np.array(grid.spacing_mm), mode="wrap")
     return np.asarray(grains / grains.std(), np.float32)
 
 
@@ -207,8 +209,8 @@ def _scanner_noise(grid: Grid, fwhm_mm: float, rng: np.random.Generator) -> npt.
 
 
 def _table(grid: Grid, below_mm: float) -> npt.NDArray[np.float32]:
-    """Share of each voxel in the table. [1] (i, j, k)"""
-    points = grid.to_lps_mm(np.moveaxis(np.indices(grid.shape), 0, -1)).astype(np.float32)
+    """Share of each voxel in the table, which goes on from slice to slice; the slices of `grid` are axial. [1] (i, j, 1)"""
+    points = grid.to_lps_mm(np.moveaxis(np.indices((*grid.shape[:2], 1)), 0, -1)).astype(np.float32)
     x, y = points[..., 0], points[..., 1]
     depth = y - below_mm + np.float32(TABLE_SAG_MM) * (x / TABLE_HALF_MM) ** 2
     level = np.minimum(np.minimum(depth, TABLE_THICKNESS_MM - depth), TABLE_HALF_MM - np.abs(x))

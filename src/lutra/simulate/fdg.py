@@ -1,4 +1,4 @@
-"""What tissues and lesions look like on PET and diffusion images: SUVs of 18F-FDG and 68Ga-octreotate, and ADC.
+"""What normal tissues look like on PET and diffusion images: SUVs of 18F-FDG and 68Ga-octreotate, and ADC.
 
 Octreotate SUVs come from the kinetic model where it has the tissue; the others, FDG and ADC from `fdg.toml`, where each
 number has its source and how far it can be trusted.
@@ -7,14 +7,10 @@ number has its source and how far it can be trusted.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from math import exp, log, log1p, sqrt
+from math import exp, log1p, sqrt
 from typing import Any, Literal
-
-import numpy as np
-from attrs import frozen
 
 from lutra.core.errors import UsageError
 from lutra.core.frozen import FrozenMap
@@ -24,20 +20,10 @@ from lutra.simulate.uptake import UptakeCurves
 
 UPTAKE_TIME_S = HOUR_S
 """From injection to scan for every SUV here."""
-LEAST_ADC_MM2_PER_S = 0.4e-3
-"""No living tissue is denser than this [M]."""
 
 Tissues = FrozenMap[str, float]
 SIDES = ("left ", "right ")
 OTHER_NAMES = FrozenMap({"lung": "lung", "vertebra": "bone cortex", "marrow": "marrow", "blood": "blood pool"})
-
-
-@frozen
-class LesionFdg:
-    """FDG uptake of a lesion at 60 min: mean of its living part, and maximum. [g/mL]"""
-
-    suv_mean: float
-    suv_max: float
 
 
 @cache
@@ -96,62 +82,6 @@ def blood_suv(curves: UptakeCurves, patient: KineticPatient) -> float:
     """SUV of whole blood at 60 min. [g/mL]"""
     undecayed = float(curves.blood_bq_per_ml(UPTAKE_TIME_S)) * exp(curves.decay_per_s * UPTAKE_TIME_S)
     return undecayed * patient.weight_kg * 1e3 / curves.administered_bq
-
-
-def sample_lesion_fdg(patient: KineticPatient, sstr_suv: Mapping[str, float], liver_suv: float) -> dict[str, LesionFdg]:
-    """Draw the FDG uptake of every lesion.
-
-    Lognormal around its grade's median, half of the variance shared by the patient's lesions. Between the lesions of a
-    patient it runs against their octreotate uptake; a discordant lesion has more than the liver.
-
-    Parameters
-    ----------
-    patient
-        With its lesions.
-    sstr_suv
-        Octreotate SUV by lesion, at baseline. [g/mL]
-    liver_suv
-        FDG SUVmean of this patient's liver. [g/mL]
-
-    Returns
-    -------
-    dict
-        By lesion.
-    """
-    spread = {name: row["value"] for name, row in _tables()["spread"].items()}
-    r, shared = spread["fdg_sstr"], spread["fdg_shared"]
-    scale = patient.settings.spread
-    logs = {le.lesion_id: log(sstr_suv[le.lesion_id]) for le in patient.lesions}
-    centre = float(
-        np.mean([v for le, v in zip(patient.lesions, logs.values(), strict=True) if not le.discordant] or [0])
-    )
-    common = float(stream(patient.seed, "fdg").normal())
-    found = {}
-    for le in patient.lesions:
-        row = _tables()["lesion"][str(le.grade)]["fdg"]
-        z = 0.0 if le.discordant else (logs[le.lesion_id] - centre) / spread["sstr_within"]
-        own = float(stream(patient.seed, f"fdg {le.lesion_id}").normal())
-        deviation = sqrt(shared) * common + sqrt(1 - shared) * (r * z + sqrt(1 - r * r) * own)
-        highest = row["value"] * exp(scale * row["sd"] * deviation)
-        mean = highest * spread["mean_over_max"]
-        if le.discordant:
-            mean = max(mean, spread["discordant_over_liver"] * liver_suv)
-        found[le.lesion_id] = LesionFdg(mean, mean / spread["mean_over_max"])
-    return found
-
-
-def sample_lesion_adc(patient: KineticPatient) -> dict[str, float]:
-    """Draw the ADC of every lesion before therapy, by grade. [mm2/s]"""
-    return {
-        le.lesion_id: max(_lognormal(row["value"], row["sd"], patient.seed, f"adc {le.lesion_id}"), LEAST_ADC_MM2_PER_S)
-        for le in patient.lesions
-        for row in (_tables()["lesion"][str(le.grade)]["adc"],)
-    }
-
-
-def adc_after(baseline_mm2_per_s: float, living_share: float) -> float:
-    """ADC of a lesion of which a share still lives: cells that die free the water. [mm2/s]"""
-    return float(baseline_mm2_per_s + _tables()["spread"]["adc_rise"]["value"] * (1 - living_share))
 
 
 def _lognormal(mean: float, sd: float, seed: int, name: str) -> float:

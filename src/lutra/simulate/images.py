@@ -13,6 +13,7 @@ from lutra.core.study import DecayCorrection
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.simulate import dwi, pet
+from lutra.simulate.body import TABLE_MM
 from lutra.simulate.ct import CtKind, attenuation_volume, hu_volume
 from lutra.simulate.motion import Motion, sample_motion
 from lutra.simulate.patient import FDG_BQ, SSTR_BQ, DigitalPatient, stream
@@ -28,18 +29,19 @@ from lutra.simulate.scene import (
 from lutra.simulate.sizes import Size, coarser, widened
 from lutra.simulate.spect import (
     Acquisition,
+    Calibrated,
     Character,
     GammaCamera,
     SpectImage,
     character_of,
+    expected,
     gamma_camera,
+    measured,
     simulate_spect,
 )
 from lutra.simulate.visits import Kind, Scan
 
 PEAK_KEV = 208.0
-TABLE_MM = 118.0
-"""How far behind the middle of the body the table lies, of a body of usual depth. [mm]"""
 BREATHING = {Kind.CT: "expiration", Kind.DWI: "expiration"}
 """How the patient breathes; else quietly. Diffusion is triggered by the breath."""
 CAMERA = "symbia-melp"
@@ -60,12 +62,15 @@ class Site:
         Of what errs alike in all scans: the calibration of the PET.
     pet_model
         A key of :data:`lutra.simulate.pet.SCANNERS`.
+    acquisition
+        How its SPECT are made and reconstructed, those of its phantoms too.
     """
 
     seed: int
     pet_model: str
     camera: str = CAMERA
     mode: Mode = "fast"
+    acquisition: Acquisition = ACQUISITION
 
     @property
     def gamma_camera(self) -> GammaCamera:
@@ -77,11 +82,20 @@ class Site:
         """Scanner of the PET."""
         return pet.SCANNERS[self.pet_model]
 
+    def character(self, spacing_mm: float) -> Character:
+        """Look up what the fast mode does to a SPECT with voxels of this size."""
+        return _character(self.camera, self.acquisition, spacing_mm)
+
+    def calibrated(self, spacing_mm: float) -> Calibrated:
+        """Image the phantoms of the gamma camera on voxels of this size, as the patients are imaged."""
+        if self.mode == "full":
+            return measured(self.gamma_camera, self.acquisition, spacing_mm)
+        return expected(self.gamma_camera, self.character(spacing_mm), spacing_mm)
+
 
 @lru_cache(maxsize=8)
-def character(camera: str, spacing_mm: float) -> Character:
-    """Look up what the fast mode does to an image of this camera, in this study's protocol."""
-    return character_of(gamma_camera(camera), ACQUISITION, spacing_mm)
+def _character(camera: str, how: Acquisition, spacing_mm: float) -> Character:
+    return character_of(gamma_camera(camera), how, spacing_mm)
 
 
 def posture(patient: DigitalPatient, scan: Scan) -> Motion:
@@ -146,9 +160,8 @@ def spect_image(activity: Volume, scene: Scene, site: Site, seed: int) -> SpectI
     """SPECT of a scene."""
     regions = tuple(scene.regions.values())
     attenuation = attenuation_volume(regions, scene.grid, PEAK_KEV, scene.patient.body)
-    camera = site.gamma_camera
-    known = character(site.camera, scene.grid.spacing_mm[0]) if site.mode == "fast" else None
-    return simulate_spect(activity, attenuation, camera, ACQUISITION, seed, site.mode, character=known)
+    known = site.character(scene.grid.spacing_mm[0]) if site.mode == "fast" else None
+    return simulate_spect(activity, attenuation, site.gamma_camera, site.acquisition, seed, site.mode, character=known)
 
 
 def pet_scan(patient: DigitalPatient, scan: Scan, site: Site) -> pet.PetScan:

@@ -116,7 +116,7 @@ def body_from_labels(ct: Volume, regions: Sequence[Region], source: str = "label
                 f"region {region.name} is on {region.grid.describe()}, the CT on {ct.grid.describe()}",
                 do="resample the labels onto the CT",
             )
-    inside = _body(ct.values)
+    inside = body_mask(ct)
     for region in regions:
         inside[region.box] |= region.fraction >= 0.5
     soft = inside & (ndimage.gaussian_filter(ct.values, 0.7) > SOFT_ABOVE_HU)
@@ -129,13 +129,13 @@ def body_from_labels(ct: Volume, regions: Sequence[Region], source: str = "label
     for region in regions:
         if region.fraction.max(initial=0) >= 0.5:
             shape = _sampled(region.name, ct.grid, region.start_ijk, region.fraction)
-            organs.append(Organ(region.name, shape, _tissue(region, ct)))
+            organs.append(Organ(region.name, shape, own_tissue(region, ct)))
     return LabelledBody(tuple(organs), source)
 
 
-def _body(hu: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Largest piece that is not air, with the air enclosed in it slice by slice."""
-    pieces, count = ndimage.label(ndimage.binary_opening(hu > BODY_ABOVE_HU, iterations=1))
+def body_mask(ct: Volume) -> npt.NDArray[np.bool_]:
+    """Largest piece that is not air, with the air enclosed in it slice by slice. (i, j, k)"""
+    pieces, count = ndimage.label(ndimage.binary_opening(ct.values > BODY_ABOVE_HU, iterations=1))
     if not count:
         raise InputError(f"no voxel above {BODY_ABOVE_HU:g} HU", required="a CT of a body")
     body = pieces == 1 + int(np.argmax(np.bincount(pieces.ravel())[1:]))
@@ -174,10 +174,14 @@ def _shift_to(level: npt.NDArray[np.float32], voxels: float, half_mm: float) -> 
     return (low + high) / 2
 
 
-def _tissue(region: Region, ct: Volume) -> Tissue:
-    """Tissue of the name, with the mean CT number of the inner voxels; the density changes as far as the name's table allows."""
+def own_tissue(region: Region, ct: Volume) -> Tissue:
+    """Tissue of the name, with the mean CT number of the inner voxels; what is named like no tissue shares the rest's kinetics.
+
+    The density stays that of the name.
+    """
     tissue = tissue_of(region.name)
     inner = ndimage.binary_erosion(region.fraction >= 0.5)
     chosen = inner if inner.sum() > 20 else region.fraction >= 0.5
     hu = float(ct.values[region.box][chosen].mean())
-    return evolve(tissue, hu=hu, hu_portal=hu)
+    kinetics = "rest" if tissue is TISSUES["lesion"] else tissue.kinetics
+    return evolve(tissue, hu=hu, hu_portal=hu, kinetics=kinetics)

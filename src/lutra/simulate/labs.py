@@ -31,8 +31,9 @@ AFTER_CHEMOTHERAPY = 1.5
 """Factor of radiation killing in a marrow that has seen chemotherapy; tuned."""
 AGE_SLOPE = (1.0, 1.0)
 """Mean and spread of the yearly loss of filtration by age. [mL/min/1.73m2]"""
-OWN_SLOPE_SD = 6.0
-"""Spread of what else makes filtration fall or rise. [mL/min/1.73m2 per year]"""
+OWN_SLOPE_SD = 8.5
+"""Spread of what else makes filtration fall or rise; tuned, with the noise of the clearance, so that a year changes the clearance
+by 18.9 % (one standard deviation, 74 patients) and 8.9 % of 178 patients lose more than a fifth. [mL/min/1.73m2 per year]"""
 HYPERTENSION, DIABETES, CHEMOTHERAPY = 0.45, 0.15, 0.15
 """Prevalence in patients of about 63 years with neuroendocrine tumours; commonly quoted."""
 TUMOUR_EXPONENT = 0.8

@@ -219,6 +219,10 @@ class Draws:
         grade = GRADES[self.disease.grade]
         return grade.fdg_suv_max * exp(grade.fdg_log_sd * self._mixed(key, "fdg", self.disease.fdg))
 
+    def fdg_deviation(self, key: str) -> float:
+        """Part of the FDG uptake that is the lesion's own, in standard deviations. [1]"""
+        return float(self.stream(key, "fdg").normal())
+
     def adc_mm2_per_s(self, key: str) -> float:
         """Diffusion coefficient without perfusion. [mm2/s]"""
         grade = GRADES[self.disease.grade]
@@ -246,7 +250,7 @@ class Draws:
         """Logarithm of the growth rate against its median: what takes up more FDG grows faster. [1]"""
         rho = self.settings.fdg_growth_correlation
         rest = sqrt(1 - rho**2)
-        own_fdg, own = (float(self.stream(key, name).normal()) for name in ("fdg", "growth"))
+        own_fdg, own = self.fdg_deviation(key), float(self.stream(key, "growth").normal())
         between, within = self.settings.growth_log_sd
         shared = between * (rho * self.disease.fdg + rest * self.disease.growth)
         return shared + within * (rho * own_fdg + rest * own)

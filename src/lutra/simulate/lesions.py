@@ -61,6 +61,8 @@ class DigitalLesion:
         How it grows and dies.
     appears_day
         Day it is seen first; None if it is there from the start.
+    fdg_deviation
+        Of the logarithm of its FDG uptake from that of the patient's lesions, in standard deviations. [1]
     chance
         Uniform between 0 and 1: a new lesion comes if it is below the rate of that day, in units of the largest rate. [1]
     """
@@ -81,6 +83,7 @@ class DigitalLesion:
     uptake_length_mm: float
     growth: Growth
     appears_day: float | None = None
+    fdg_deviation: float = 0.0
     chance: float = 0.0
 
     @property
@@ -224,6 +227,7 @@ class _Nest:
             float(texture.uniform(*UPTAKE_CV)),
             float(texture.uniform(*UPTAKE_LENGTH_MM)),
             draws.growth(key),
+            fdg_deviation=draws.fdg_deviation(key),
         )
 
     def _lobes(self, key: str, lesion_id: str, site: Site, diameter_mm: float) -> list[DigitalLesion]:
@@ -234,7 +238,7 @@ class _Nest:
         two = self.lesion(f"{key} lobe", f"{lesion_id}b", site, small, (one, -depth_mm))
         if not touching(one.shape, two.shape):  # no room beside the first
             return [self.lesion(key, lesion_id, site, diameter_mm)]
-        kept = ("grade", "fdg_suv_max", "adc_mm2_per_s", "uptake_cv", "uptake_length_mm", "growth")
+        kept = ("grade", "fdg_suv_max", "fdg_deviation", "adc_mm2_per_s", "uptake_cv", "uptake_length_mm", "growth")
         alike = {name: getattr(one, name) for name in kept}
         name = one.name.replace(one.lesion_id, two.lesion_id)
         return [one, evolve(two, name=name, core=None, core_share=0.0, **alike)]

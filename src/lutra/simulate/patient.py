@@ -19,6 +19,7 @@ from attrs import field, frozen
 from lutra.core.errors import UsageError
 from lutra.core.frozen import FrozenMap
 from lutra.core.units import HOUR_S
+from lutra.simulate.anatomy import LabelledAnatomy
 from lutra.simulate.body import Body, sample_body
 from lutra.simulate.clinic import ClinicSettings, TreatmentCourse, treat
 from lutra.simulate.clinic_doses import bed_gy, pooled_lymphocyte_gy
@@ -54,13 +55,20 @@ SSTR_BQ, FDG_BQ = 150e6, 250e6
 
 @frozen
 class PatientSettings:
-    """Population and treatment that patients are drawn from."""
+    """Population and treatment that patients are drawn from.
+
+    Parameters
+    ----------
+    anatomy
+        A labelled CT in place of the digital body; None: a body is drawn.
+    """
 
     lesions: LesionSettings = field(factory=LesionSettings)
     kinetics: KineticSettings = field(factory=KineticSettings)
     clinic: ClinicSettings = field(factory=ClinicSettings)
     scenario: TruthScenario = TruthScenario.STRONG
     form: Literal["ode", "fast"] = "ode"
+    anatomy: LabelledAnatomy | None = None
 
 
 @frozen(eq=False)
@@ -167,7 +175,7 @@ def digital_patient(
 
 def _with_lesions(seed: int, settings: PatientSettings) -> tuple[Body, int, tuple[DigitalLesion, ...]]:
     """Draw body and lesions; a disease that does not fit into the body is drawn again, as nobody has it."""
-    body = sample_body(seed)
+    body = settings.anatomy.body(seed) if settings.anatomy else sample_body(seed)
     for attempt in range(ATTEMPTS):
         try:
             own = seed if attempt == 0 else patient_seed(seed, attempt)
@@ -178,7 +186,10 @@ def _with_lesions(seed: int, settings: PatientSettings) -> tuple[Body, int, tupl
 
 
 def _kinetics(body: Body, lesions: Sequence[DigitalLesion], seed: int, settings: PatientSettings) -> KineticPatient:
-    inputs = [LesionKineticInput(le.lesion_id, le.volume_ml, le.grade, le.site, le.viable_fraction) for le in lesions]
+    inputs = [
+        LesionKineticInput(le.lesion_id, le.volume_ml, le.grade, le.site, le.viable_fraction, le.fdg_deviation)
+        for le in lesions
+    ]
     masses = {name: body.masses_g[name] / 1000 for name in ("kidneys", "liver", "spleen")}
     gfr = body.gfr_ml_per_min
     return sample_kinetics(

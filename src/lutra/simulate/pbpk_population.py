@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
-from math import exp
+from math import exp, sqrt
 
 import numpy as np
 from attrs import field, frozen
@@ -90,6 +90,9 @@ class LesionKineticInput:
         `bone` lesions irradiate the marrow; any other name does not.
     viable_fraction
         Share of the volume that is alive, the necrotic core being the rest: only this takes up. [1]
+    fdg_deviation
+        Of the logarithm of its FDG uptake within the patient, in standard deviations: what takes up more FDG has less of what takes
+        up octreotate. [1]
     """
 
     lesion_id: str
@@ -97,6 +100,7 @@ class LesionKineticInput:
     grade: int
     site: str
     viable_fraction: float = 1.0
+    fdg_deviation: float = 0.0
 
 
 @frozen
@@ -236,13 +240,14 @@ def drawn_value(row: Row, seed: int, name: str, spread: float) -> float:
 def _sample_lesion(given: LesionKineticInput, seed: int, spread: float) -> LesionKinetics:
     rows, grade = population()["lesion"], population()[f"grade.{given.grade}"]
 
-    def drawn(name: str) -> float:
+    def drawn(name: str, fdg: float = 0.0) -> float:
         row = rows[name]
-        own = row.lesion_log_sd * float(stream(seed, f"lesion {given.lesion_id} {name}").normal())
+        own = float(stream(seed, f"lesion {given.lesion_id} {name}").normal())
+        own = row.lesion_log_sd * (fdg * given.fdg_deviation + sqrt(1 - fdg**2) * own)
         shared = row.log_sd * float(stream(seed, f"lesions {name}").normal())
         return row.value * exp(spread * (own + shared))
 
-    vitality = drawn("vitality")
+    vitality = drawn("vitality", rows["vitality_and_fdg"].value)
     fall = grade["receptor_per_cycle"]
     slope = float(stream(seed, f"lesion {given.lesion_id} per cycle").normal())
     discordant = (

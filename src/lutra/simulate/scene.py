@@ -31,10 +31,12 @@ BLADDER_ML = 250.0
 
 TISSUE_OF_KINETICS = {"blood": "blood pool", "gut": "bowel", "endocrine": "adrenals", "bladder": "bladder"}
 """Tissue of the PET tables for regions they do not name."""
-BONES = ("ribs", "sacrum", "hip bone", "vertebra")
+BONES = ("ribs", "sacrum", "hip bone", "vertebra", "femur")
 WITHOUT_UPTAKE = ("gas",)
 LESION_TISSUE_FDG_MEAN = 0.65
-"""Mean over maximum of the FDG uptake of a lesion, as in `fdg.toml`."""
+"""Mean over maximum of the FDG uptake of a lesion [M]. [1]"""
+DISCORDANT_OVER_LIVER = 1.3
+"""Least FDG uptake of a lesion that has lost its receptors, over that of the liver [M]. [1]"""
 
 Image = npt.NDArray[np.float32]
 
@@ -204,8 +206,11 @@ def suv_of_regions(scene: Scene, tissues: Mapping[str, float], lesions: Mapping[
 
 
 def fdg_of_lesions(patient: DigitalPatient) -> dict[str, float]:
-    """Mean FDG SUV of the living part of every lesion. [g/mL]"""
-    return {le.lesion_id: LESION_TISSUE_FDG_MEAN * le.fdg_suv_max for le in patient.disease.lesions}
+    """Mean FDG SUV of the living part of every lesion; one that has lost its receptors takes up more than the liver. [g/mL]"""
+    lost = {le.lesion_id for le in patient.kinetics.lesions if le.discordant}
+    least = DISCORDANT_OVER_LIVER * patient.fdg_suv["liver"]
+    drawn = {le.lesion_id: LESION_TISSUE_FDG_MEAN * le.fdg_suv_max for le in patient.disease.lesions}
+    return {name: max(mean, least) if name in lost else mean for name, mean in drawn.items()}
 
 
 def sstr_of_lesions(patient: DigitalPatient, since_s: float) -> dict[str, float]:

@@ -9,6 +9,8 @@ from lutra.core.errors import UsageError
 from lutra.core.grid import Grid, Shape
 
 Spacing = tuple[float, float, float]
+Field = tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+"""x, y, z from and to. [mm]"""
 
 
 @frozen
@@ -30,7 +32,7 @@ class Size:
     """
 
     name: str
-    field_mm: tuple[tuple[float, float], tuple[float, float], tuple[float, float]]
+    field_mm: Field
     ct_mm: Spacing
     low_dose_ct_mm: Spacing
     pet_mm: Spacing

@@ -14,17 +14,17 @@ from multiprocessing import get_context
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from lutra import __version__
 from lutra.core.errors import UsageError
 from lutra.simulate import truth
-from lutra.simulate.calibration_file import write_calibration
 from lutra.simulate.clinic_record import clinic_record, lab_rows, patient_row, visit_names
 from lutra.simulate.clinic_tables import ClinicRecord, write_tables
 from lutra.simulate.drawn import Hand, drawn_lesions, drawn_organs, lesion_regions
 from lutra.simulate.fields import keep_fields
 from lutra.simulate.images import (
+    ACQUISITION,
     Mode,
     Site,
     camera_error,
@@ -41,6 +41,7 @@ from lutra.simulate.missing import Missing, MissingSettings, missing
 from lutra.simulate.patient import DigitalPatient, PatientSettings, digital_patient, patient_seed
 from lutra.simulate.scene import Scene
 from lutra.simulate.sizes import SMALL, Size
+from lutra.simulate.spect import Acquisition, calibration_toml
 from lutra.simulate.truth import Row
 from lutra.simulate.visits import Kind, Scan, planned_scans
 from lutra.simulate.write import SpectWay, Writer
@@ -85,6 +86,9 @@ class TrialSettings:
         How the SPECT is simulated: `fast`, or `full` with projections and reconstruction.
     fields
         Also keep label maps and displacement fields of every scan: large.
+    acquisition
+        Views, counting time and reconstruction of the SPECT. The fast mode has measured those of the default; with others it
+        measures itself on phantoms first, which takes up to a minute.
     """
 
     size: Size = SMALL
@@ -93,6 +97,7 @@ class TrialSettings:
     hand: Hand = field(factory=Hand)
     mode: Mode = "fast"
     fields: bool = False
+    acquisition: Acquisition = ACQUISITION
 
 
 @frozen(eq=False)
@@ -131,7 +136,7 @@ def simulate_trial(
     """
     if patients < 1:
         raise UsageError(f"{patients} patients", required="1 or more")
-    settings, say = settings or TrialSettings(), progress or (lambda *_: None)
+    settings, say = _fitted(settings or TrialSettings()), progress or (lambda *_: None)
     _make(out)
     jobs = [(out, number, patient_seed(seed, number), settings) for number in range(1, patients + 1)]
     found: dict[int, Simulated] = {}
@@ -145,7 +150,7 @@ def simulate_patient(
     out: Path, seed: int, settings: TrialSettings | None = None, progress: Progress | None = None
 ) -> WrittenTrial:
     """Simulate one patient, SIM-001, from a seed of his own."""
-    settings = settings or TrialSettings()
+    settings = _fitted(settings or TrialSettings())
     _make(out)
     simulated = one_patient(out, 1, seed, settings, progress)
     return _finish(out, [simulated], {"patients": 1, "patient_seed": seed}, settings)
@@ -170,7 +175,9 @@ class _Session:
 
     def __init__(self, out: Path, patient: DigitalPatient, number: int, settings: TrialSettings) -> None:
         self._out, self._patient, self._settings = out, patient, settings
-        self._site = Site(patient.seed, PET_MODELS[number % len(PET_MODELS)], mode=settings.mode)
+        self._site = Site(
+            patient.seed, PET_MODELS[number % len(PET_MODELS)], mode=settings.mode, acquisition=settings.acquisition
+        )
         way = WAYS[(number - 1) % len(WAYS)]
         folder = out / "dicom" / patient.subject_id
         error = camera_error(patient, CAMERA_RELATIVE_SD)
@@ -198,8 +205,10 @@ class _Session:
         if self._writer.way is SpectWay.COUNTS:
             measured_on = (patient.first_day - CALIBRATED_BEFORE).date()
             path = self._out / "calibration" / f"{measured_on}-{patient.subject_id}.toml"
-            spacing = self._settings.size.low_dose_ct_mm[0] * self._settings.size.ct_voxels_per_spect
-            write_calibration(path, self._site, self._writer.camera, spacing, measured_on, patient.seed)
+            spacing_mm = self._settings.size.low_dose_ct_mm[0] * self._settings.size.ct_voxels_per_spect
+            camera, found = self._site.gamma_camera, self._site.calibrated(spacing_mm)
+            text = calibration_toml(found, camera, measured_on, patient.seed, named=self._writer.camera)
+            path.write_text(text, encoding="utf-8")
         return Simulated(tables, record)
 
     def _missing(self, scan: Scan) -> Missing | None:
@@ -222,7 +231,7 @@ class _Session:
             scene = scene_for(self._patient, scan, self._settings.size, write.frame(scan.session))
             scene = spect_scene(scene, self._settings.size) if scan.kind is Kind.SPECT else scene
         holds = held(scene, scan)
-        activity = None
+        activity = suv = None
         match scan.kind:
             case Kind.CT | Kind.LOW_DOSE_CT:
                 header, paths = write.ct(scan, ct_image(scene, scan.kind, seed))
@@ -242,7 +251,7 @@ class _Session:
         self.files += len(paths)
         self._tables["scans"] += truth.scan_rows(scene, scan, header.series_uid, holds, activity)
         if self._settings.fields:
-            kept = keep_fields(scene, self._out / "truth")
+            kept = keep_fields(scene, self._out / "truth", suv if activity is None else activity)
             self._tables["fields"].append(
                 {"subject": self._patient.subject_id, "scan": scan.name, "series_uid": header.series_uid, "key": kept}
             )
@@ -265,6 +274,12 @@ def _each(jobs: list[tuple[Path, int, int, TrialSettings]], workers: int) -> Ite
             yield futures[future], future.result()
 
 
+def _fitted(settings: TrialSettings) -> TrialSettings:
+    """Cut the field of view to what a given anatomy shows."""
+    anatomy = settings.patient.anatomy
+    return settings if anatomy is None else evolve(settings, size=anatomy.within(settings.size))
+
+
 def _make(out: Path) -> None:
     if out.exists() and any(out.iterdir()):
         raise UsageError(f"{out} is not empty", do="choose another folder, or remove it")
@@ -276,13 +291,15 @@ def _finish(out: Path, patients: list[Simulated], what: dict[str, int], settings
     for name in truth.SCHEMAS:
         truth.write_table(out / "truth", name, [row for patient in patients for row in patient.tables[name]])
     write_tables(out / "tables", [patient.record for patient in patients])
-    record = {
+    record: dict[str, object] = {
         **what,
         "size": settings.size.name,
         "spect_mode": settings.mode,
         "scenario": settings.patient.scenario.value,
         "program": f"lutra {__version__}",
     }
+    if (anatomy := settings.patient.anatomy) is not None:
+        record |= {"anatomy": anatomy.source, "field_mm": settings.size.field_mm, "cut_organs": anatomy.cut_organs}
     (out / "truth" / "trial.json").write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
     files = sum(1 for _ in (out / "dicom").rglob("*.dcm"))
     return WrittenTrial(out / "dicom", out / "calibration", out / "tables", out / "truth", files)

@@ -31,7 +31,7 @@ from lutra.simulate.disease import SeenLesion
 from lutra.simulate.drawn import ORGANS, organ_regions
 from lutra.simulate.images import dwi_tissue, lesion_adc
 from lutra.simulate.patient import DigitalPatient
-from lutra.simulate.scene import Scene, lesion_activity_bq
+from lutra.simulate.scene import LESION_TISSUE_FDG_MEAN, Scene, fdg_of_lesions, lesion_activity_bq
 from lutra.simulate.tissues import TISSUES
 from lutra.simulate.truth_dose import doses_gy
 from lutra.simulate.uptake import EARLY_S, LATE_S, UptakeCurves
@@ -139,8 +139,9 @@ def _in_scan(
 ) -> Iterator[tuple[str, float, Unit]]:
     volume_ml, size = lesion.size.volume_ml, lesion.size
     yield "volume", volume_ml, Unit.ML
-    yield "longest-diameter", size.longest_mm, Unit.MM
-    yield "short-axis", size.short_mm, Unit.MM
+    if scan.kind in (Kind.CT, Kind.LOW_DOSE_CT, Kind.DWI):
+        yield "longest-diameter", size.longest_mm, Unit.MM
+        yield "short-axis", size.short_mm, Unit.MM
     core_share = scene.painted_ml(f"{lesion.lesion_id} core") / scene.whole(lesion).volume_ml
     match scan.kind:
         case Kind.CT | Kind.LOW_DOSE_CT:
@@ -246,6 +247,7 @@ def organ_dose_rows(patient: DigitalPatient) -> Iterator[Row]:
 def lesion_rows(patient: DigitalPatient, scans: Sequence[Scan]) -> Iterator[Row]:
     """Every lesion that was there at a scan, with what decides its course: that of its first part."""
     met: dict[str, SeenLesion] = {}
+    fdg = fdg_of_lesions(patient)
     for scan in scans:
         for lesion in patient.disease.seen(scan.day):
             met.setdefault(lesion.name, lesion)
@@ -264,7 +266,7 @@ def lesion_rows(patient: DigitalPatient, scans: Sequence[Scan]) -> Iterator[Row]
             "inert_share": own.growth.inert_share,
             "core_share": own.core_share,
             "uptake_cv": own.uptake_cv,
-            "fdg_suv_max": own.fdg_suv_max,
+            "fdg_suv_max": fdg[own.lesion_id] / LESION_TISSUE_FDG_MEAN,
         }
 
 

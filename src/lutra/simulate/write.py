@@ -36,7 +36,7 @@ from lutra.export.nm import FULL_SCALE
 from lutra.physics.decay import decay_factor, mean_activity_time_s
 from lutra.reference.nuclides import nuclide
 from lutra.simulate.dwi import volume_keys
-from lutra.simulate.images import ACQUISITION, B_VALUES, Site, pet_scan
+from lutra.simulate.images import B_VALUES, Site, pet_scan
 from lutra.simulate.patient import DigitalPatient
 from lutra.simulate.pet import pet_header
 from lutra.simulate.spect import SpectImage
@@ -188,7 +188,7 @@ class Writer:
             camera=self.camera,
             decay_correction=DecayCorrection.NONE if counts else DecayCorrection.START,
             corrected_image=("ATTN", "SCAT") if counts else ("DECY", "ATTN", "SCAT"),
-            frame_duration_s=ACQUISITION.s_per_view,
+            frame_duration_s=self.site.acquisition.s_per_view,
             acquisition_duration_s=image.duration_s,
             radiopharmaceutical=agent,
             energy_windows=(PEAK,),

@@ -12,7 +12,7 @@ from lutra.core.units import Unit
 from lutra.dose.mass import mass_from_ct
 from lutra.dose.settings import DoseSettings
 from lutra.simulate.body import Body, regions_on, sample_body
-from lutra.simulate.ct import SCANNERS, CtKind, attenuation_volume, correlated_field, density_volume, hu_volume
+from lutra.simulate.ct import SCANNERS, CtKind, attenuation_volume, density_volume, grains_of, hu_volume
 from lutra.simulate.tissues import TISSUES, tissue_of
 
 SOFT = sorted(set(TISSUES) - {"lung", "gas"})
@@ -142,7 +142,7 @@ def test_mass_of_the_image_is_the_mass_of_the_regions(regions: tuple[Region, ...
 def test_texture_has_the_width_asked_for() -> None:
     """Correlation of a field blurred to a FWHM of 12 mm falls to exp(-d^2 / 4 s^2): 0.5 at 12/sqrt(2) mm."""
     on = grid((2, 2, 2), (64, 64, 64))
-    field = correlated_field(on, 12, np.random.default_rng(0))
+    field = grains_of(np.random.default_rng(0).standard_normal(on.shape, np.float32), on, 12)
     assert (field.mean(), field.std()) == (pytest.approx(0, abs=0.1), pytest.approx(1, abs=1e-3))
     lag = 4  # 8 mm: exp(-64 / (4 x 5.096^2)) = 0.540
     assert np.mean(field[lag:] * field[:-lag]) == pytest.approx(0.540, abs=0.06)

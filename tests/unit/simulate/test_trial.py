@@ -81,6 +81,24 @@ def test_fields_are_kept_when_asked_for(tiny_settings: TrialSettings, tmp_path: 
     patient = digital_patient("SIM-001", 5, FIRST_MONDAY, tiny_settings.patient)
     inside = patient.body.shapes("liver")[0].level_mm(there) > -kept.grid.spacing_mm[0]
     assert inside.mean() > 0.99
+    assert kept.held is None
+
+
+def test_what_every_voxel_held_is_kept_with_the_fields(tiny_settings: TrialSettings, tmp_path: Path) -> None:
+    """Its integral is the activity in the field that the table of the scans states."""
+    few = MissingSettings({"fdg": MissingRule(0.999), "sstr": MissingRule(0.999), "dwi": MissingRule(0.999)})
+    written = simulate_patient(tmp_path / "out", 5, evolve(tiny_settings, missing=few, fields=True))
+    total = {
+        r["scan"]: float(r["value"] or 0) * 1e6
+        for r in read_table(written.truth, "scans")
+        if r["quantity"] == "total-activity"
+    }
+    kept = {r["scan"]: r["key"] for r in read_table(written.truth, "fields")}
+    assert len(total) == 3
+    for scan, activity_bq in total.items():
+        fields = store_of(written.truth).get(str(kept[scan]))
+        held_bq = float(fields.held.sum(dtype=np.float64)) * fields.grid.voxel_volume_ml
+        assert held_bq == pytest.approx(activity_bq, rel=1e-6)
 
 
 def test_a_folder_in_use_and_a_trial_of_nobody_are_refused(tmp_path: Path) -> None:

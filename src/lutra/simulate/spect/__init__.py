@@ -15,7 +15,7 @@ from lutra.core.calibration import CameraFactor
 from lutra.core.errors import UsageError
 from lutra.core.volume import Volume
 from lutra.simulate.spect.acquire import Acquisition
-from lutra.simulate.spect.calibration import calibration_toml
+from lutra.simulate.spect.calibration import Calibrated, calibration_toml, expected, measured
 from lutra.simulate.spect.camera import GammaCamera, gamma_camera, gamma_cameras
 from lutra.simulate.spect.character import character as character_of
 from lutra.simulate.spect.fast import Character, fast_image
@@ -23,13 +23,16 @@ from lutra.simulate.spect.image import SpectImage, full_image, measured_factor
 
 __all__ = [
     "Acquisition",
+    "Calibrated",
     "Character",
     "GammaCamera",
     "SpectImage",
     "calibration_toml",
     "character_of",
+    "expected",
     "gamma_camera",
     "gamma_cameras",
+    "measured",
     "measured_factor",
     "simulate_spect",
 ]

@@ -24,6 +24,7 @@ from lutra.simulate.spect import (
     character_of,
     gamma_camera,
     gamma_cameras,
+    measured,
     measured_factor,
     simulate_spect,
 )
@@ -149,7 +150,8 @@ def test_tabulated_characters_are_measured_ones() -> None:
 def test_a_site_calibrates_the_simulated_camera(tmp_path: Path) -> None:
     """The file is read by the pipeline; its factor carries the error of the site, its curve the spheres."""
     how = Acquisition(views=60)
-    texts = [calibration_toml(CAMERA, how, 8.0, date(2026, 1, 10), seed) for seed in (None, 1)]
+    found = measured(CAMERA, how, 8.0)
+    texts = [calibration_toml(found, CAMERA, date(2026, 1, 10), seed) for seed in (None, 1)]
     files = []
     for n, text in enumerate(texts):
         path = tmp_path / f"{n}.toml"

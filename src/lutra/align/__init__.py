@@ -1,8 +1,9 @@
-"""STAGE 3, two image grids -> the Transform between them, or the word that there is none."""
+"""STAGE 3, two images -> the Transform between them with its error and checks, or the word that there is none."""
 
 from lutra.align.landmarks import from_landmarks, target_error_mm
 from lutra.align.nudge import nudged
+from lutra.align.rigid import RigidRegistration
 from lutra.align.settings import AlignSettings
 from lutra.align.shared_frame import SharedFrame
 
-__all__ = ["AlignSettings", "SharedFrame", "from_landmarks", "nudged", "target_error_mm"]
+__all__ = ["AlignSettings", "RigidRegistration", "SharedFrame", "from_landmarks", "nudged", "target_error_mm"]

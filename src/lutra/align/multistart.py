@@ -14,12 +14,13 @@ from scipy.signal import correlate
 
 from lutra.align.joint_histogram import BLANK, BODY, LEVELS, scan
 from lutra.align.pose import ARM_MM, Pose
-from lutra.align.pyramid import Level
+from lutra.align.pyramid import Pyramid
+from lutra.core.grid import MM3_PER_ML
 
 SCAN_MM = 12.0
 """Edge of the voxels of the scan. [mm]"""
-MAX_VOXELS = 40_000
-"""Above so many voxels of the smaller image the grid is made coarser."""
+MAX_VOXELS = 25_000
+"""Above so many voxels of the smaller body the grid is made coarser."""
 LEAST_SHARE = 0.3
 """Share of the smaller body that has to lie in both images. [1]"""
 TURN_DEG = 7.0
@@ -45,9 +46,9 @@ class Shifts:
     peaks: npt.NDArray[np.int64]
 
 
-def scan_shifts(fixed: Level, moving: Level) -> Shifts | None:
+def scan_shifts(fixed: Pyramid, moving: Pyramid) -> Shifts | None:
     """Score every shift by whole voxels of the scan; None if an image has no body."""
-    edge_mm = max(SCAN_MM, (min(_volume_mm3(fixed), _volume_mm3(moving)) / MAX_VOXELS) ** (1 / 3))
+    edge_mm = max(SCAN_MM, (MM3_PER_ML * min(fixed.body_ml, moving.body_ml) / MAX_VOXELS) ** (1 / 3))
     one, origin = _on_axes(fixed, edge_mm)
     other, other_origin = _on_axes(moving, edge_mm)
     bodies = [(codes != BLANK) & (codes & BODY > 0) for codes in (one, other)]
@@ -78,20 +79,17 @@ def poses(shifts: Shifts, most: int, turned: int) -> list[Pose]:
     return found
 
 
-def _volume_mm3(level: Level) -> float:
-    return float(np.prod(level.grid.shape)) * level.grid.voxel_volume_ml * 1000
-
-
-def _on_axes(level: Level, edge_mm: float) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
+def _on_axes(image: Pyramid, edge_mm: float) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
     """Grey levels and body on a grid along the axes of the patient, and the position of its first voxel. [mm]"""
+    level = image.coarse
     corners = level.grid.corners_lps_mm
     origin = corners.min(axis=0) + edge_mm / 2
     shape = np.maximum(np.rint(np.ptp(corners, axis=0) / edge_mm), 1).astype(int)
     points = origin + edge_mm * np.moveaxis(np.indices(tuple(shape)), 0, -1)
     ijk = np.moveaxis(level.grid.to_ijk(points), -1, 0)
-    sigma = np.maximum(edge_mm / np.array(level.grid.spacing_mm) / 4, 0)
+    sigma = edge_mm / np.array(level.grid.spacing_mm) / 4
     grey = ndimage.map_coordinates(ndimage.gaussian_filter(level.grey, sigma), ijk, order=1, mode="nearest")
-    body = ndimage.map_coordinates(level.body.astype(np.float32), ijk, order=1, mode="nearest") >= 0.5
+    body = ndimage.map_coordinates(image.body.astype(np.float32), ijk, order=1, mode="nearest") >= 0.5
     codes = np.minimum(grey * LEVELS, LEVELS - 1).astype(np.uint8) | np.where(body, BODY, 0).astype(np.uint8)
     inside = np.all((ijk >= -0.5) & (ijk <= np.subtract(level.grid.shape, 0.5).reshape(3, 1, 1, 1)), axis=0)
     return np.where(inside, codes, BLANK).astype(np.uint8), origin

@@ -11,17 +11,16 @@ from copy import copy
 
 import numpy as np
 import numpy.typing as npt
-from attrs import field, frozen
+from attrs import frozen
 from scipy import ndimage
 
 from lutra.align.joint_histogram import count, look_up, moments
-from lutra.align.pyramid import Level
 from lutra.align.pose import Pose
+from lutra.align.pyramid import Level
+from lutra.core.grid import Grid
 
-BINS = 32
-"""Cells of the histogram along each axis; three of them are the margin of the B-spline window."""
-LEAST_INSIDE = 0.1
-"""Share of the points that must meet the moving image for a value. [1]"""
+WINDOW_BINS = 4
+"""Width of the B-spline window, which needs that many bins beside those of the grey levels. [bins]"""
 
 
 @frozen(eq=False)
@@ -34,34 +33,50 @@ class Samples:
         Relative to the centre of rotation. [mm] (n, 3)
     bins
         Bin of the grey level at each point. (n,)
+    count
+        Number of bins.
     """
 
     points_mm: npt.NDArray[np.float64]
     bins: npt.NDArray[np.int32]
+    count: int
 
 
-def sample(
-    level: Level, where: npt.NDArray[np.bool_], n: int, centre_mm: npt.NDArray[np.float64], rng: np.random.Generator
-) -> Samples:
-    """Draw points from voxels of a level, each anywhere within its voxel."""
+def points_in(grid: Grid, where: npt.NDArray[np.bool_], n: int, rng: np.random.Generator) -> npt.NDArray[np.float64]:
+    """Draw points from some voxels of a grid, each anywhere within its voxel. [mm] (n, 3)"""
     voxels = np.flatnonzero(where)
-    voxels = np.sort(rng.choice(voxels, min(n, len(voxels)), replace=False))
-    ijk = np.stack(np.unravel_index(voxels, where.shape), axis=-1) + rng.uniform(-0.5, 0.5, (len(voxels), 3))
-    grey = ndimage.map_coordinates(level.grey, ijk.T, order=1, mode="nearest")
-    return Samples(level.grid.to_lps_mm(ijk) - centre_mm, np.rint(_bin(grey)).astype(np.int32))
+    chosen = np.sort(voxels[rng.integers(0, len(voxels), n)])
+    ijk = np.stack(np.unravel_index(chosen, where.shape), axis=-1) + rng.uniform(-0.5, 0.5, (n, 3))
+    return grid.to_lps_mm(ijk)
 
 
-def _bin(grey: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    return np.asarray(1 + grey * (BINS - 4 - 1e-3), np.float32)
+def samples_of(level: Level, points_mm: npt.NDArray[np.float64], centre_mm: npt.NDArray[np.float64], bins: int) -> Samples:
+    """Read the grey levels of a fixed image at points."""
+    grey = ndimage.map_coordinates(level.grey, level.grid.to_ijk(points_mm).T, order=1, mode="nearest")
+    return Samples(points_mm - centre_mm, np.rint(_bin(grey, bins)).astype(np.int32), bins)
+
+
+def _bin(grey: npt.NDArray[np.float32], bins: int) -> npt.NDArray[np.float32]:
+    return np.asarray(1 + grey * (bins - WINDOW_BINS), np.float32)
 
 
 class MutualInformation:
     """How well a rigid map brings the moving image onto samples of the fixed one."""
 
-    def __init__(self, samples: Samples, moving: Level, centre_mm: npt.NDArray[np.float64]) -> None:
-        """Prepare; `centre_mm` is the centre of rotation in the fixed image."""
-        self.samples = samples
-        self._moving = np.ascontiguousarray(_bin(moving.grey))
+    def __init__(
+        self, samples: Samples, moving: Level, centre_mm: npt.NDArray[np.float64], least_inside: float
+    ) -> None:
+        """Prepare.
+
+        Parameters
+        ----------
+        centre_mm
+            Centre of rotation in the fixed image. [mm] (3,)
+        least_inside
+            Share of the samples that have to lie in the moving image. [1]
+        """
+        self.samples, self.least_inside = samples, least_inside
+        self._moving = np.ascontiguousarray(_bin(moving.grey, samples.count))
         self._ijk_from_moving = np.linalg.inv(moving.grid.affine_lps_mm)
         self._centre_mm = centre_mm
         self._seen = np.empty((len(samples.bins), 4), np.float32)
@@ -69,7 +84,7 @@ class MutualInformation:
     def on(self, chosen: npt.NDArray[np.int64]) -> MutualInformation:
         """Measure the same images on some of the samples."""
         new = copy(self)
-        new.samples = Samples(self.samples.points_mm[chosen], self.samples.bins[chosen])
+        new.samples = Samples(self.samples.points_mm[chosen], self.samples.bins[chosen], self.samples.count)
         new._seen = np.empty((len(chosen), 4), np.float32)
         return new
 
@@ -95,9 +110,9 @@ class MutualInformation:
     def _histogram(self, pose: Pose) -> tuple[float, npt.NDArray[np.float64], int]:
         matrix = self._ijk_from_moving @ pose.moving_from_offset(self._centre_mm)
         look_up(self.samples.points_mm, self._moving, np.ascontiguousarray(matrix[:3]), self._seen)
-        joint = np.zeros((BINS, BINS))
+        joint = np.zeros((self.samples.count, self.samples.count))
         inside = count(self.samples.bins, self._seen, joint)
-        if inside < max(1, LEAST_INSIDE * len(self.samples.bins)):
+        if inside < max(1, self.least_inside * len(self.samples.bins)):
             return 0.0, joint, 0
         return (*_normalised(joint / inside), inside)
 

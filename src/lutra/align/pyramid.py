@@ -24,6 +24,9 @@ EXTREMES_PERCENT = (0.5, 99.8)
 """Percentiles taken as darkest and brightest: single hot voxels and the noise of the darkest do not set the scale."""
 EMISSION = {Unit.BQ_PER_ML, Unit.SUV_BW, Unit.SUV_LBM, Unit.SUV_LBM_JAMES, Unit.SUV_BSA}
 OTSU_BINS = 128
+COARSE_MM = 6.0
+OUTLINE_MM = 12.0
+"""How far around the body samples are taken: the skin is the strongest edge there is. [mm]"""
 
 
 @frozen(eq=False)
@@ -36,28 +39,54 @@ class Level:
         Grey level of each voxel, 0 to 1. [1] (i, j, k)
     grid
         Where these voxels are.
-    body
-        Which of them belong to the body, not to air or the table. (i, j, k)
     """
 
     grey: npt.NDArray[np.float32]
     grid: Grid
+
+
+@frozen(eq=False)
+class Pyramid:
+    """One image as it is registered.
+
+    Parameters
+    ----------
+    fine, coarse
+        What the answer is found on, and what it is searched on.
+    body
+        Which voxels of `coarse` belong to the body, not to air or the table. (i, j, k)
+    has_bone
+        Tells whether grey levels are those of CT numbers.
+    """
+
+    fine: Level
+    coarse: Level
     body: npt.NDArray[np.bool_]
+    has_bone: bool
+
+    @property
+    def body_ml(self) -> float:
+        """Volume of the body. [mL]"""
+        return float(self.body.sum()) * self.coarse.grid.voxel_volume_ml
+
+    @property
+    def around_body(self) -> npt.NDArray[np.bool_]:
+        """Body and its outline, on the coarse voxels. (i, j, k)"""
+        reach = [1 + 2 * max(1, round(OUTLINE_MM / edge)) for edge in self.coarse.grid.spacing_mm]
+        return np.asarray(ndimage.maximum_filter(self.body, reach))
 
 
-def pyramid(volume: Volume, spacings_mm: tuple[float, ...]) -> tuple[Level, ...]:
-    """Copies of an image with voxels of about the given size, the body found in the coarsest voxels that still show it.
+def pyramid(volume: Volume, fine_mm: float) -> Pyramid:
+    """Prepare an image: voxels of about the given size, and of twice that but not less than 6 mm to search on.
 
     Voxels are averaged in whole blocks, never made smaller, so that an image coarser than asked for stays as it is.
     """
-    finest = averaged(volume, min(spacings_mm))
-    scale = _extremes(finest)
-    levels = []
-    for spacing_mm in spacings_mm:
-        level = averaged(volume, spacing_mm)
-        grey = _grey(level, scale)
-        levels.append(Level(grey, level.grid, _body(level, grey)))
-    return tuple(levels)
+    fine = averaged(volume, fine_mm)
+    coarse = averaged(volume, max(2 * fine_mm, COARSE_MM))
+    scale = _extremes(coarse)
+    grey = _grey(coarse, scale)
+    levels = Level(_grey(fine, scale), fine.grid), Level(grey, coarse.grid)
+    return Pyramid(*levels, _body(coarse, grey), volume.unit == Unit.HU)
 
 
 def averaged(volume: Volume, spacing_mm: float) -> Volume:
@@ -95,7 +124,7 @@ def _grey(volume: Volume, extremes: tuple[float, float]) -> npt.NDArray[np.float
 
 
 def _body(volume: Volume, grey: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-    """Largest connected piece of what is not air; of an image without a calibrated scale, of what is brighter than most."""
+    """Largest connected piece of what is not air; in an image without a scale for that, whatever is brighter than most."""
     inside = volume.values > BODY_ABOVE_HU if volume.unit == Unit.HU else grey > _otsu(grey)
     opened = ndimage.binary_opening(inside)
     pieces, count = ndimage.label(opened if opened.any() else inside)

@@ -8,10 +8,14 @@ from scipy import ndimage
 
 from lutra.align.mutual_information import MutualInformation
 from lutra.align.pose import Pose
-from lutra.align.pyramid import BONE_GREY, Level
+from lutra.align.pyramid import BONE_GREY, Pyramid
 from lutra.align.refine import Optimum, climb
+from lutra.core.grid import Grid
 
-PART_ITERATIONS = 15
+PARTS, PART_ITERATIONS = 8, 15
+WITHIN_PARTS = 1.6
+DICE_VOXELS = 200_000
+"""About how many voxels an overlap is counted on."""
 Points = npt.NDArray[np.float64]
 
 
@@ -38,7 +42,7 @@ def placed(pose: Pose, points_mm: Points) -> Points:
     return moved
 
 
-def parts_apart(metric: MutualInformation, optimum: Optimum, parts: int, rng: np.random.Generator) -> tuple[float, float]:
+def parts_apart(metric: MutualInformation, optimum: Optimum, rng: np.random.Generator) -> tuple[float, float]:
     """How far the parts of the body, registered each on its own, leave the answer for the whole.
 
     The samples are halved along x, y and z in turn into parts of one size; each part is registered with all its samples, and
@@ -52,7 +56,7 @@ def parts_apart(metric: MutualInformation, optimum: Optimum, parts: int, rng: np
     """
     points = metric.samples.points_mm
     apart, noise = 0.0, 0.0
-    for part in _halved(points, parts):
+    for part in _halved(points, PARTS):
         own = placed(climb(metric.on(part), optimum.pose, most=PART_ITERATIONS).pose, points[part])
         chosen = rng.permutation(part)
         one, other = (
@@ -62,6 +66,17 @@ def parts_apart(metric: MutualInformation, optimum: Optimum, parts: int, rng: np
         apart += float(np.sum((own - placed(optimum.pose, points[part])) ** 2))
         noise += float(np.sum((one - other) ** 2)) / 4
     return float(np.sqrt(apart / len(points))), float(np.sqrt(noise / len(points)))
+
+
+def error_mm(apart_mm: float, noise_mm: float) -> float:
+    """Expected error of a point, from what its parts say of the body. [mm]
+
+    What the parts differ by beyond their noise is a change of shape; organs that move within a part are off by more than the part as
+    a whole, by 1.6 times on digital patients whose breath and spine are known (bench/align/rigid_accuracy.py). Noise of the whole is
+    that of its parts over the root of their number.
+    """
+    shape_mm2 = max(0.0, apart_mm**2 - noise_mm**2)
+    return float(np.sqrt(WITHIN_PARTS**2 * shape_mm2 + noise_mm**2 / PARTS))
 
 
 def _halved(points: Points, parts: int) -> list[npt.NDArray[np.int64]]:
@@ -75,33 +90,50 @@ def _halved(points: Points, parts: int) -> list[npt.NDArray[np.int64]]:
     return found
 
 
-def overlap(fixed: Level, moving: Level, moving_from_fixed: npt.NDArray[np.float64]) -> float:
+def overlap(fixed: Grid, moving: Grid, moving_from_fixed: npt.NDArray[np.float64]) -> float:
     """Share of the smaller image that lies in the other. [1]"""
-    shares = [
-        _inside(fixed, moving, moving_from_fixed).mean(),
-        _inside(moving, fixed, np.linalg.inv(moving_from_fixed)).mean(),
-    ]
-    return float(max(shares))
+    back = np.linalg.inv(moving_from_fixed)
+    return max(_inside(fixed, moving, moving_from_fixed), _inside(moving, fixed, back))
 
 
-def dice(fixed: Level, moving: Level, moving_from_fixed: npt.NDArray[np.float64], what: str) -> float | None:
-    """Overlap of the two bodies or skeletons where both are in the field; None if neither has any. [1]"""
-    ijk = _indices(fixed, moving, moving_from_fixed)
-    inside = np.all((ijk >= 0) & (ijk <= np.subtract(moving.grid.shape, 1)), axis=-1)
-    one, other = (level.body if what == "body" else level.grey >= BONE_GREY for level in (fixed, moving))
-    there = ndimage.map_coordinates(other.astype(np.float32), ijk[inside].T, order=1) >= 0.5
-    here = one[inside]
-    total = int(here.sum()) + int(there.sum())
-    return 2 * float((here & there).sum()) / total if total else None
+def body_dice(fixed: Pyramid, moving: Pyramid, moving_from_fixed: npt.NDArray[np.float64]) -> float | None:
+    """Overlap of the two bodies (Dice) where both images are; None if neither has any there. [1]"""
+    grids = fixed.coarse.grid, moving.coarse.grid
+    return _dice(fixed.body, moving.body, *grids, moving_from_fixed)
 
 
-def _indices(source: Level, target: Level, target_from_source: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Index in the target of each voxel of the source. (i, j, k, 3)"""
-    matrix = np.linalg.inv(target.grid.affine_lps_mm) @ target_from_source @ source.grid.affine_lps_mm
-    index = np.moveaxis(np.indices(source.grid.shape, dtype=np.float32), 0, -1)
+def bone_dice(fixed: Pyramid, moving: Pyramid, moving_from_fixed: npt.NDArray[np.float64]) -> float | None:
+    """Overlap of the two skeletons (Dice) where both images are; None unless both are CT and show some. [1]"""
+    if not (fixed.has_bone and moving.has_bone):
+        return None
+    grids = fixed.fine.grid, moving.fine.grid
+    bones = [image.fine.grey >= BONE_GREY for image in (fixed, moving)]
+    return _dice(*bones, *grids, moving_from_fixed)
+
+
+def _dice(
+    here: npt.NDArray[np.bool_],
+    there: npt.NDArray[np.bool_],
+    fixed: Grid,
+    moving: Grid,
+    moving_from_fixed: npt.NDArray[np.float64],
+) -> float | None:
+    step = max(1, round((here.size / DICE_VOXELS) ** (1 / 3)))
+    ijk = _indices(fixed, moving, moving_from_fixed, step)
+    inside = np.all((ijk >= 0) & (ijk <= np.subtract(moving.shape, 1)), axis=-1)
+    one = here[::step, ::step, ::step][inside]
+    other = ndimage.map_coordinates(there.astype(np.float32), ijk[inside].T, order=1) >= 0.5
+    total = int(one.sum()) + int(other.sum())
+    return 2 * float((one & other).sum()) / total if total else None
+
+
+def _indices(source: Grid, target: Grid, target_from_source: npt.NDArray[np.float64], step: int) -> Points:
+    """Index in the target of every so many voxels of the source. (i, j, k, 3)"""
+    matrix = np.linalg.inv(target.affine_lps_mm) @ target_from_source @ source.affine_lps_mm
+    index = np.stack(np.meshgrid(*(np.arange(0, n, step) for n in source.shape), indexing="ij"), axis=-1)
     return np.asarray(index @ matrix[:3, :3].T + matrix[:3, 3])
 
 
-def _inside(source: Level, target: Level, target_from_source: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-    ijk = _indices(source, target, target_from_source)
-    return np.asarray(np.all((ijk >= -0.5) & (ijk <= np.subtract(target.grid.shape, 0.5)), axis=-1))
+def _inside(source: Grid, target: Grid, target_from_source: npt.NDArray[np.float64]) -> float:
+    ijk = _indices(source, target, target_from_source, 1)
+    return float(np.all((ijk >= -0.5) & (ijk <= np.subtract(target.shape, 0.5)), axis=-1).mean())

@@ -49,8 +49,14 @@ def grid_of(image: SimpleITK.Image, frame_of_reference: str) -> Grid:
     return Grid(image.GetSize(), affine, frame_of_reference)
 
 
-def itk_transform(transform: Transform) -> SimpleITK.Transform:
+def itk_transform(transform: Transform, over: Grid | None = None) -> SimpleITK.Transform:
     """Give a transform to ITK, in ITK's direction: from fixed to moving points.
+
+    Parameters
+    ----------
+    over
+        Grid in the fixed frame on which it has to hold: ITK's displacement is zero beyond its field, Lutra's that of the nearest
+        voxel, so the field is continued as far as this grid reaches. None leaves it as it is.
 
     Returns
     -------
@@ -62,7 +68,7 @@ def itk_transform(transform: Transform) -> SimpleITK.Transform:
     straight = _euler(matrix) if _is_rigid(matrix) else _affine(matrix)
     if transform.displacement is None:
         return straight
-    field = SimpleITK.DisplacementFieldTransform(displacement_image(transform.displacement))
+    field = SimpleITK.DisplacementFieldTransform(displacement_image(_continued(transform.displacement, over)))
     # A composite applies its last transform first, as a matrix product does.
     return SimpleITK.CompositeTransform([straight, field])
 
@@ -124,17 +130,30 @@ def resampled(volume: Volume, grid: Grid, transform: Transform, *, outside: floa
     filter_ = SimpleITK.ResampleImageFilter()
     filter_.SetNumberOfThreads(THREADS)
     filter_.SetReferenceImage(_placed(SimpleITK.Image(list(grid.shape), SimpleITK.sitkUInt8), grid))
-    filter_.SetTransform(itk_transform(transform))
+    filter_.SetTransform(itk_transform(transform, grid))
     filter_.SetInterpolator(SimpleITK.sitkNearestNeighbor if nearest else SimpleITK.sitkLinear)
     filter_.SetDefaultPixelValue(outside)
-    values = SimpleITK.GetArrayViewFromImage(filter_.Execute(image_of(volume)))
-    return evolve(volume, values=np.array(values.T, order="F"), grid=grid)
+    found = filter_.Execute(image_of(volume))
+    values = SimpleITK.GetArrayViewFromImage(found).T  # a view: `found` has to outlive it
+    return evolve(volume, values=np.array(values, order="F"), grid=grid)
 
 
 def displacement_image(field: DisplacementField) -> SimpleITK.Image:
     """Give a displacement field to ITK as an image of vectors. [mm]"""
     vectors = field.lps_mm.transpose(2, 1, 0, 3).astype(np.float64)
     return _placed(SimpleITK.GetImageFromArray(vectors, isVector=True), field.grid)
+
+
+def _continued(field: DisplacementField, over: Grid | None) -> DisplacementField:
+    if over is None:
+        return field
+    corners = field.grid.to_ijk(over.corners_lps_mm)
+    before = np.maximum(np.ceil(-corners.min(axis=0)), 0).astype(int)
+    after = np.maximum(np.ceil(corners.max(axis=0) - np.subtract(field.grid.shape, 1)), 0).astype(int)
+    vectors = np.pad(field.lps_mm, [*zip(before, after, strict=True), (0, 0)], mode="edge")
+    affine = np.array(field.grid.affine_lps_mm)
+    affine[:3, 3] = field.grid.to_lps_mm(-before)
+    return DisplacementField(evolve(field.grid, shape=vectors.shape[:3], affine_lps_mm=affine), vectors)
 
 
 def _placed(image: SimpleITK.Image, grid: Grid) -> SimpleITK.Image:

@@ -6,6 +6,8 @@ few. So CT numbers are spread by tissue, activities by their square root, and an
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 from attrs import evolve, frozen
@@ -68,6 +70,11 @@ class Pyramid:
     def body_ml(self) -> float:
         """Volume of the body. [mL]"""
         return float(self.body.sum()) * self.coarse.grid.voxel_volume_ml
+
+    @cached_property
+    def centre_mm(self) -> npt.NDArray[np.float64]:
+        """Centre of gravity of the body. [mm] (3,)"""
+        return self.coarse.grid.to_lps_mm(np.argwhere(self.body).mean(axis=0))
 
     @property
     def around_body(self) -> npt.NDArray[np.bool_]:

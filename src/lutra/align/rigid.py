@@ -1,7 +1,7 @@
 """Rigid registration by mutual information, from every start that could matter, with an error of its own.
 
-1. All shifts of one image over the other are scored on a coarse grid (:mod:`lutra.align.multistart`); its peaks, straight and turned,
-   are climbed from on few samples; the best distinct answers are climbed on with more of them, the best of these on fine voxels.
+1. All shifts of one image over the other, straight and turned, are scored on a coarse grid (:mod:`lutra.align.multistart`); from the
+   peaks is climbed on few samples; the best distinct answers are climbed on with more of them, the best of these on fine voxels.
 2. Starts around the answer have to come back to it; its eight parts are registered on their own, and what they differ by is the
    error (:mod:`lutra.align.quality`).
 3. An answer that these checks speak against is not given (:mod:`lutra.align.failure`).
@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lutra.align.failure import FAILED, impossible, judged
-from lutra.align.multistart import poses, scan_shifts
+from lutra.align.multistart import peaks
 from lutra.align.mutual_information import MutualInformation, points_in, samples_of
 from lutra.align.pose import ARM_MM, Pose
 from lutra.align.pyramid import Level, Pyramid, pyramid
@@ -33,8 +33,8 @@ from lutra.ports import Settings
 
 DEFAULTS = {"voxel_mm": 3.0}
 """Options: edge of the voxels of the last level, finer ones are averaged. [mm] At 3 mm a CT of the abdomen is found to 0.05 mm."""
-PEAKS, TURNED = 12, 4
-"""Shifts that are climbed from, and how many of them also turned."""
+STARTS = 30
+"""Peaks of the scan that are climbed from."""
 FEW_SAMPLES, SOME_SAMPLES, MANY_SAMPLES = 2_500, 12_000, 50_000
 FEW_BINS, MANY_BINS = 16, 32
 """Bins of grey levels: few samples fill no more of them, and a histogram that is not filled favours small overlaps."""
@@ -77,11 +77,13 @@ class RigidRegistration:
         options = numbers(settings, DEFAULTS, "rigid")
         if why := _unusable(fixed, "fixed") or _unusable(moving, "moving"):
             return Outcome(None, (impossible(why, fixed.grid, moving.grid),))
-        pair = _Pair(pyramid(fixed, options["voxel_mm"]), pyramid(moving, options["voxel_mm"]), seed)
-        shifts = scan_shifts(pair.fixed, pair.moving) if pair.fixed.body.any() and pair.moving.body.any() else None
-        if shifts is None:
+        images = [pyramid(image, options["voxel_mm"]) for image in (fixed, moving)]
+        if not all(image.body.any() for image in images):
             return Outcome(None, (impossible("one of them shows no body", fixed.grid, moving.grid),))
-        starts = poses(shifts, PEAKS, TURNED)
+        pair = _Pair(*images, seed)
+        starts = [peak.pose for peak in peaks(pair.fixed, pair.moving, STARTS)]
+        if not starts:
+            return Outcome(None, (impossible("they have no contrast in common", fixed.grid, moving.grid),))
         if start is not None:
             starts.append(Pose.of(np.linalg.inv(start.fixed_from_moving), pair.centre_mm))
         answer, rival = pair.searched(starts)
@@ -96,7 +98,7 @@ class _Pair:
         self.fixed, self.moving = fixed, moving
         self._rng = np.random.default_rng([seed, *b"rigid registration"])
         body = np.argwhere(fixed.body)
-        self.centre_mm = fixed.coarse.grid.to_lps_mm(body.mean(axis=0))
+        self.centre_mm = fixed.centre_mm
         some = body[:: max(1, len(body) // 300)]
         self._body_mm = fixed.coarse.grid.to_lps_mm(some) - self.centre_mm
         self._few = self._metric(fixed.around_body, "coarse", FEW_SAMPLES, FEW_BINS)

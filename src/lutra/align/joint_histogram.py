@@ -124,14 +124,20 @@ def moments(points: Any, fixed: Any, seen: Any, slope: Any, out: Any) -> None:
 
 
 @compiled
-def entropy(counts: Any, total: float) -> float:
-    """Entropy of a histogram, corrected for the finite number of samples by (filled cells - 1) / 2 n [miller1955]. [nat]"""
-    weighted, filled = 0.0, 0
+def entropy(counts: Any, total: int, weighted: Any) -> float:
+    """Entropy of a histogram, corrected for the finite number of samples by (filled cells - 1) / 2 n [miller1955]. [nat]
+
+    Parameters
+    ----------
+    weighted
+        n log n for whole numbers up to `total`.
+    """
+    sum_, filled = 0.0, 0
     for n in range(counts.shape[0]):
         if counts[n] > 0:
             filled += 1
-            weighted += counts[n] * math.log(counts[n])
-    return math.log(total) - weighted / total + (filled - 1) / (2 * total)
+            sum_ += weighted[counts[n]]
+    return (weighted[total] - sum_) / total + (filled - 1) / (2 * total)
 
 
 @compiled
@@ -147,10 +153,14 @@ def scan(fixed: Any, moving: Any, offsets: Any, score: Any) -> None:
     score
         Filled with (H(F) + H(M)) / H(F, M); 0 for images without contrast. (n,)
     """
-    joint = np.zeros((LEVELS, LEVELS), np.int32)
+    joint = np.zeros((LEVELS, LEVELS), np.int64)
+    rows, columns = np.zeros(LEVELS, np.int64), np.zeros(LEVELS, np.int64)
+    weighted = np.zeros(fixed.size + 1)
+    for n in range(2, len(weighted)):
+        weighted[n] = n * math.log(n)
     for n in range(offsets.shape[0]):
         di, dj, dk = offsets[n, 0], offsets[n, 1], offsets[n, 2]
-        joint[:] = 0
+        joint[:], rows[:], columns[:] = 0, 0, 0
         total = 0
         for i in range(max(0, -di), min(fixed.shape[0], moving.shape[0] - di)):
             for j in range(max(0, -dj), min(fixed.shape[1], moving.shape[1] - dj)):
@@ -159,6 +169,10 @@ def scan(fixed: Any, moving: Any, offsets: Any, score: Any) -> None:
                     if f != BLANK and m != BLANK and (f | m) & BODY:
                         joint[f & (LEVELS - 1), m & (LEVELS - 1)] += 1
                         total += 1
-        together = entropy(joint.ravel(), total) if total else 0.0
+        for f in range(LEVELS):
+            for m in range(LEVELS):
+                rows[f] += joint[f, m]
+                columns[m] += joint[f, m]
+        together = entropy(joint.ravel(), total, weighted) if total else 0.0
         if together > 0:
-            score[n] = (entropy(joint.sum(axis=1), total) + entropy(joint.sum(axis=0), total)) / together
+            score[n] = (entropy(rows, total, weighted) + entropy(columns, total, weighted)) / together

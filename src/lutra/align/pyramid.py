@@ -57,14 +57,15 @@ class Pyramid:
         What the answer is found on, and what it is searched on.
     body
         Which voxels of `coarse` belong to the body, not to air or the table. (i, j, k)
-    has_bone
-        Tells whether grey levels are those of CT numbers.
+    has_bone, has_outline
+        Tells whether the image shows bones by their CT number, and the outline of the body and not only what takes up activity.
     """
 
     fine: Level
     coarse: Level
     body: npt.NDArray[np.bool_]
     has_bone: bool
+    has_outline: bool
 
     @property
     def body_ml(self) -> float:
@@ -93,7 +94,7 @@ def pyramid(volume: Volume, fine_mm: float) -> Pyramid:
     scale = _extremes(coarse)
     grey = _grey(coarse, scale)
     levels = Level(_grey(fine, scale), fine.grid), Level(grey, coarse.grid)
-    return Pyramid(*levels, _body(coarse, grey), volume.unit == Unit.HU)
+    return Pyramid(*levels, _body(coarse, grey), volume.unit == Unit.HU, volume.unit not in EMISSION)
 
 
 def averaged(volume: Volume, spacing_mm: float) -> Volume:

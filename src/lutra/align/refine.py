@@ -31,7 +31,9 @@ class Optimum:
     value: float
 
 
-def climb(metric: MutualInformation, start: Pose, *, most: int, within_mm: float = FINE_MM) -> Optimum:
+def climb(
+    metric: MutualInformation, start: Pose, *, most: int, within_mm: float = FINE_MM, only_shift: bool = False
+) -> Optimum:
     """Climb to the next maximum, by the quasi-Newton method of Broyden, Fletcher, Goldfarb and Shanno.
 
     Not by its variant with limited memory: for six numbers it gains nothing, and scipy's waits for threads of the linear algebra
@@ -43,12 +45,15 @@ def climb(metric: MutualInformation, start: Pose, *, most: int, within_mm: float
         Number of iterations.
     within_mm
         About how far from the maximum it may stop. [mm]
+    only_shift
+        Keep the turn.
     """
+    kept = start.numbers_mm[:3] if only_shift else start.numbers_mm[:0]
 
-    def loss(numbers: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-        value, slope = metric.value_and_slope(Pose(numbers))
-        return -GAIN * value, -GAIN * slope
+    def loss(free: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+        value, slope = metric.value_and_slope(Pose(np.concatenate([kept, free])))
+        return -GAIN * value, -GAIN * slope[len(kept) :]
 
     options = {"maxiter": most, "gtol": CURVATURE * within_mm}
-    found = minimize(loss, start.numbers_mm, jac=True, method="BFGS", options=options)
-    return Optimum(Pose(found.x), -float(found.fun) / GAIN)
+    found = minimize(loss, start.numbers_mm[len(kept) :], jac=True, method="BFGS", options=options)
+    return Optimum(Pose(np.concatenate([kept, found.x])), -float(found.fun) / GAIN)

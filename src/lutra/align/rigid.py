@@ -2,7 +2,7 @@
 
 1. All shifts of one image over the other, straight and turned, are scored on a coarse grid (:mod:`lutra.align.multistart`); from the
    peaks is climbed on few samples; the best distinct answers are climbed on with more of them, the best of these on fine voxels.
-2. Starts around the answer have to come back to it; its eight parts are registered on their own, and what they differ by is the
+2. Starts around the answer have to come back to it; its eight parts are shifted on their own, and what they differ by is the
    error (:mod:`lutra.align.quality`).
 3. An answer that these checks speak against is not given (:mod:`lutra.align.failure`).
 
@@ -19,7 +19,7 @@ from lutra.align.multistart import peaks
 from lutra.align.mutual_information import MutualInformation, points_in, samples_of
 from lutra.align.pose import ARM_MM, Pose
 from lutra.align.pyramid import Level, Pyramid, pyramid
-from lutra.align.quality import body_dice, bone_dice, distance_mm, error_mm, overlap, parts_apart, spread_mm
+from lutra.align.quality import body_dice, bone_dice, distance_mm, error_mm, overlap, spread_mm
 from lutra.align.refine import COARSE_MM, Optimum, climb
 from lutra.align.settings import numbers
 from lutra.core.finding import Outcome
@@ -121,7 +121,6 @@ class _Pair:
         best = climb(many, answer, most=40)
         moving_from_fixed = best.pose.moving_from_fixed(self.centre_mm)
         back = self._back_from_around(best.pose)
-        apart_mm, noise_mm = parts_apart(many, best, self._rng)
         quality = {
             "starts_agreeing": len(back) / AGAIN,
             "multi_start_agreement_mm": spread_mm([best.pose, *back], self._body_mm),
@@ -132,7 +131,7 @@ class _Pair:
             share = dice(self.fixed, self.moving, moving_from_fixed)
             if share is not None:
                 quality[name] = share
-        expected_mm = error_mm(apart_mm, noise_mm)
+        expected_mm = error_mm(many, best, max(self.fixed.fine.grid.spacing_mm), self._rng)
         finding = judged({"error_mm": expected_mm, "rival": rival, **quality}, fixed, moving)
         if finding and finding.code == FAILED:
             return Outcome(None, (finding,))

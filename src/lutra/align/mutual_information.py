@@ -50,7 +50,9 @@ def points_in(grid: Grid, where: npt.NDArray[np.bool_], n: int, rng: np.random.G
     return grid.to_lps_mm(ijk)
 
 
-def samples_of(level: Level, points_mm: npt.NDArray[np.float64], centre_mm: npt.NDArray[np.float64], bins: int) -> Samples:
+def samples_of(
+    level: Level, points_mm: npt.NDArray[np.float64], centre_mm: npt.NDArray[np.float64], bins: int
+) -> Samples:
     """Read the grey levels of a fixed image at points."""
     grey = ndimage.map_coordinates(level.grey, level.grid.to_ijk(points_mm).T, order=1, mode="nearest")
     return Samples(points_mm - centre_mm, np.rint(_bin(grey, bins)).astype(np.int32), bins)
@@ -83,10 +85,12 @@ class MutualInformation:
 
     def on(self, chosen: npt.NDArray[np.int64]) -> MutualInformation:
         """Measure the same images on some of the samples."""
-        new = copy(self)
-        new.samples = Samples(self.samples.points_mm[chosen], self.samples.bins[chosen], self.samples.count)
-        new._seen = np.empty((len(chosen), 4), np.float32)
-        return new
+        some = copy(self)
+        some.__dict__.update(
+            samples=Samples(self.samples.points_mm[chosen], self.samples.bins[chosen], self.samples.count),
+            _seen=np.empty((len(chosen), 4), np.float32),
+        )
+        return some
 
     def value(self, pose: Pose) -> float:
         """Normalised mutual information, 1 for images that know nothing of each other. [1]"""

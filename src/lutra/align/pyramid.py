@@ -100,15 +100,19 @@ def pyramid(volume: Volume, fine_mm: float) -> Pyramid:
 def averaged(volume: Volume, spacing_mm: float) -> Volume:
     """Average whole blocks of voxels so that their edges come near a length without exceeding 5/4 of it."""
     factors = [
-        max(1, min(n, int(spacing_mm / edge + 0.25))) for n, edge in zip(volume.values.shape, volume.grid.spacing_mm, strict=True)
+        max(1, min(n, int(spacing_mm / edge + 0.25)))
+        for n, edge in zip(volume.values.shape, volume.grid.spacing_mm, strict=True)
     ]
     if max(factors) == 1:
         return volume
     values = volume.values
     for axis, factor in enumerate(factors):
         n = values.shape[axis] // factor
-        values = sum(np.moveaxis(values, axis, 0)[first : n * factor : factor] for first in range(factor)) / np.float32(factor)
-        values = np.moveaxis(values, 0, axis)
+        along = np.moveaxis(values, axis, 0)
+        total = along[: n * factor : factor].copy()
+        for first in range(1, factor):
+            total += along[first : n * factor : factor]
+        values = np.moveaxis(total / np.float32(factor), 0, axis)
     affine = np.array(volume.grid.affine_lps_mm)
     affine[:3, 3] = volume.grid.to_lps_mm((np.array(factors) - 1) / 2)
     affine[:3, :3] *= factors
@@ -128,7 +132,7 @@ def _grey(volume: Volume, extremes: tuple[float, float]) -> npt.NDArray[np.float
     if not high > low:
         return np.zeros(volume.values.shape, np.float32)
     grey = np.clip((volume.values - np.float32(low)) / np.float32(high - low), 0, 1)
-    return np.sqrt(grey) if volume.unit in EMISSION else grey
+    return np.asarray(np.sqrt(grey) if volume.unit in EMISSION else grey, np.float32)
 
 
 def _body(volume: Volume, grey: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

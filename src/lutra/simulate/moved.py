@@ -18,13 +18,23 @@ from lutra.core.volume import Volume
 from lutra.simulate.shapes import rotation
 
 AIR_HU = -1000.0
-OTHER_CONTRAST = ((-1000.0, 0.0), (-200.0, 120.0), (-50.0, 900.0), (50.0, 500.0), (150.0, 700.0), (400.0, 60.0), (1500.0, 20.0))
+OTHER_CONTRAST = (
+    (-1000.0, 0.0),
+    (-200.0, 120.0),
+    (-50.0, 900.0),
+    (50.0, 500.0),
+    (150.0, 700.0),
+    (400.0, 60.0),
+    (1500.0, 20.0),
+)
 """CT number to brightness as in a magnetic resonance image: fat brightest, bone dark; neither rising nor falling."""
 GRAIN_VOXELS = 0.6
 """Width of the noise grains. [voxels]"""
 
 
-def moved(volume: Volume, turn_deg: npt.ArrayLike, shift_mm: npt.ArrayLike, frame: str, seed: int) -> tuple[Volume, Transform]:
+def moved(
+    volume: Volume, turn_deg: npt.ArrayLike, shift_mm: npt.ArrayLike, frame: str, seed: int
+) -> tuple[Volume, Transform]:
     """Turn the patient about the middle of the image and lay them elsewhere; the scanner stays centred on them.
 
     Parameters
@@ -48,7 +58,7 @@ def moved(volume: Volume, turn_deg: npt.ArrayLike, shift_mm: npt.ArrayLike, fram
     moving_from_fixed[:3, :3] = rotation(*np.asarray(turn_deg, float).tolist())
     moving_from_fixed[:3, 3] = middle + np.asarray(shift_mm, float) - moving_from_fixed[:3, :3] @ middle
     affine = np.array(grid.affine_lps_mm)
-    affine[:3, 3] += shift_mm + affine[:3, :3] @ rng.uniform(-0.5, 0.5, 3)
+    affine[:3, 3] += np.asarray(shift_mm, float) + affine[:3, :3] @ rng.uniform(-0.5, 0.5, 3)
     new = Grid(grid.shape, affine, frame)
     index = np.linalg.inv(moving_from_fixed @ grid.affine_lps_mm) @ affine
     air = AIR_HU if volume.unit == Unit.HU else 0.0
@@ -70,7 +80,9 @@ def cut(volume: Volume, first: float, last: float, axis: int = 2) -> Volume:
 
 def noisy(volume: Volume, sd: float, seed: int) -> Volume:
     """Add noise with the given standard deviation of a voxel. [unit]"""
-    noise = ndimage.gaussian_filter(np.random.default_rng([seed, *b"noise"]).normal(size=volume.grid.shape), GRAIN_VOXELS)
+    noise = ndimage.gaussian_filter(
+        np.random.default_rng([seed, *b"noise"]).normal(size=volume.grid.shape), GRAIN_VOXELS
+    )
     return evolve(volume, values=volume.values + sd * noise / noise.std())
 
 

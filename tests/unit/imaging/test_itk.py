@@ -58,9 +58,7 @@ def test_an_image_comes_back_as_it_was(name: str) -> None:
     image = image_of(volume)
     for index in ((0, 0, 0), (6, 0, 3), (2, 8, 10)):
         assert image.GetPixel(index) == values[index]
-        np.testing.assert_allclose(
-            image.TransformIndexToPhysicalPoint(index), volume.grid.to_lps_mm(index), atol=1e-9
-        )
+        np.testing.assert_allclose(image.TransformIndexToPhysicalPoint(index), volume.grid.to_lps_mm(index), atol=1e-9)
     back = volume_of(image, "f", Unit.HU)
     np.testing.assert_array_equal(back.values, values)
     assert back.grid.matches(volume.grid, 1e-9)

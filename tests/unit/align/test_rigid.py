@@ -40,8 +40,8 @@ def register(fixed: Volume, moving: Volume, **options) -> Transform:
 
 
 def test_a_mask_asks_for_one_part_and_the_whole_states_a_larger_error() -> None:
-    """Truth: the lower half went 8 mm to the left, the upper half stayed."""
-    fixed, moving = trunk(0.0), trunk(8.0)
+    """Truth: the lower half went 5 mm to the left, the upper half stayed."""
+    fixed, moving = trunk(0.0), trunk(5.0)
     moving = evolve(moving, grid=evolve(GRID, frame_of_reference="b"))
     found = {}
     for name, first in (("lower", 2), ("upper", HALF + 4)):
@@ -50,10 +50,10 @@ def test_a_mask_asks_for_one_part_and_the_whole_states_a_larger_error() -> None:
         )
         found[name] = register(fixed, moving, fixed_mask=half)
         middle = GRID.to_lps_mm((30.0, 25.0, first + 11.0))
-        expected = middle + ([8.0, 0, 0] if name == "lower" else [0.0, 0, 0])
+        expected = middle + ([5.0, 0, 0] if name == "lower" else [0.0, 0, 0])
         np.testing.assert_allclose(found[name].moving_points(middle), expected, atol=0.1 * STEP_MM)
     whole = register(fixed, moving)
-    assert whole.error_mm > 2.0 > found["upper"].error_mm
+    assert whole.error_mm > 1.5 > found["upper"].error_mm
 
 
 def test_checks_are_named_and_a_start_does_no_harm() -> None:

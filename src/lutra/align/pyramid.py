@@ -27,6 +27,8 @@ EXTREMES_PERCENT = (0.5, 99.8)
 EMISSION = {Unit.BQ_PER_ML, Unit.SUV_BW, Unit.SUV_LBM, Unit.SUV_LBM_JAMES, Unit.SUV_BSA}
 OTSU_BINS = 128
 COARSE_MM = 6.0
+LEAST_VOXELS = 4
+"""Voxels that averaging leaves along each axis, and that an image needs to be registered."""
 OUTLINE_MM = 12.0
 """How far around the body samples are taken: the skin is the strongest edge there is. [mm]"""
 
@@ -100,7 +102,7 @@ def pyramid(volume: Volume, fine_mm: float) -> Pyramid:
 def averaged(volume: Volume, spacing_mm: float) -> Volume:
     """Average whole blocks of voxels so that their edges come near a length without exceeding 5/4 of it."""
     factors = [
-        max(1, min(n, int(spacing_mm / edge + 0.25)))
+        max(1, min(n // LEAST_VOXELS, int(spacing_mm / edge + 0.25)))
         for n, edge in zip(volume.values.shape, volume.grid.spacing_mm, strict=True)
     ]
     if max(factors) == 1:

@@ -18,7 +18,7 @@ from lutra.align.failure import FAILED, impossible, judged
 from lutra.align.multistart import peaks
 from lutra.align.mutual_information import MutualInformation, points_in, samples_of
 from lutra.align.pose import Pose
-from lutra.align.pyramid import Level, Pyramid, pyramid
+from lutra.align.pyramid import LEAST_VOXELS, Level, Pyramid, pyramid
 from lutra.align.quality import body_dice, bone_dice, distance_mm, error_mm, overlap, spread_mm
 from lutra.align.refine import COARSE_MM, Optimum, climb
 from lutra.align.settings import numbers
@@ -44,8 +44,6 @@ AGAIN, AGAIN_MM, SAME_MM = 8, 15.0, 5.0
 """Starts around the answer, how far each of their six numbers is off at most, and what still counts as the answer. [mm]"""
 LEAST_SHARE = 0.25
 """Share of the smaller body that has to lie in both images. [1]"""
-LEAST_VOXELS = 4
-"""Voxels an image needs along each axis."""
 
 
 class RigidRegistration:
@@ -73,6 +71,8 @@ class RigidRegistration:
         ------
         ProtocolError
             If an option is not known.
+        GridMismatch, OutsideValidity
+            If the mask is in another frame of reference than the fixed image, or beside it.
         """
         options = numbers(settings, DEFAULTS, "rigid")
         if why := _unusable(fixed, "fixed") or _unusable(moving, "moving"):

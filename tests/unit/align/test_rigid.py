@@ -72,5 +72,7 @@ def test_unknown_options_and_tiny_images_are_refused() -> None:
         RigidRegistration().register(image, image, FrozenMap({"levels": 3.0}), 1)
     slice_ = Volume(image.values[:, :, :2], evolve(GRID, shape=(60, 50, 2)), Unit.HU)
     outcome = RigidRegistration().register(image, slice_, FrozenMap(), 1)
+    few = Volume(image.values[20:25, 20:25, 20:25], Grid((5, 5, 5), np.eye(4)), Unit.HU)
+    assert RigidRegistration().register(few, few, FrozenMap(), 1).value is None
     assert outcome.value is None
     assert "fewer than 4 voxels" in outcome.findings[0].text

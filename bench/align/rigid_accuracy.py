@@ -61,8 +61,11 @@ class Material:
 def read(data: Path) -> Material:
     """Read the labelled CT."""
     folder = data / "ct_labelled"
-    regions = read_label_map(folder / "example_seg_fast_force_split.nii.gz", shipped_labels("totalsegmentator-total")).value
-    assert regions is not None
+    regions = read_label_map(
+        folder / "example_seg_fast_force_split.nii.gz", shipped_labels("totalsegmentator-total")
+    ).value
+    if regions is None:
+        raise SystemExit(f"no labels in {folder}")
     values = np.asarray(nib.load(folder / "example_ct.nii.gz").dataobj, np.float32)
     ct = Volume(values, evolve(regions[0].grid, frame_of_reference="1"), Unit.HU)
     return Material(ct, np.array([region.centroid_lps_mm for region in regions]))
@@ -125,7 +128,9 @@ def contrast(m: Material, rng: Rng) -> Pair:
 def everything(m: Material, rng: Rng) -> Pair:
     """Field cut to 40 %, other contrast and noise at once."""
     pair = contrast(m, rng)
-    return evolve(pair, fixed=part(pair.fixed, rng)) if rng.random() < 0.5 else evolve(pair, moving=part(pair.moving, rng))
+    return (
+        evolve(pair, fixed=part(pair.fixed, rng)) if rng.random() < 0.5 else evolve(pair, moving=part(pair.moving, rng))
+    )
 
 
 def digital(body: Body, motion: Motion, frame: str, seed: int, kind: str) -> tuple[Volume, Points]:
@@ -133,9 +138,13 @@ def digital(body: Body, motion: Motion, frame: str, seed: int, kind: str) -> tup
     affine = np.diag([4.0, 4, 4, 1])
     affine[:3, 3] = np.array([-200, -160, -180]) + motion.translation_mm
     grid = Grid((100, 80, 90), affine, frame)
-    coarse = Grid((40, 32, 36), np.diag([10.0, 10, 10, 1]) + np.pad([[-195.0], [-155], [-175]], ((0, 1), (3, 0))), frame)
+    coarse = Grid(
+        (40, 32, 36), np.diag([10.0, 10, 10, 1]) + np.pad([[-195.0], [-155], [-175]], ((0, 1), (3, 0))), frame
+    )
     reference = np.array([region.centroid_lps_mm for region in regions_on(body, (), coarse)])
-    scan = hu_volume(regions_on(body, (), grid, motion), grid, body, kind, seed, table_below_mm=150 + motion.translation_mm[1])
+    scan = hu_volume(
+        regions_on(body, (), grid, motion), grid, body, kind, seed, table_below_mm=150 + motion.translation_mm[1]
+    )
     return scan, motion.scan_from_reference(reference)
 
 
@@ -147,14 +156,14 @@ def digital_pair(rng: Rng, motions: tuple[Motion, Motion], seeds: tuple[int, int
 
 
 def digital_rigid(m: Material, rng: Rng) -> Pair:  # noqa: ARG001 all kinds have one form
-    """A digital patient moved rigidly, scanned with and without contrast medium."""
+    """Move a digital patient rigidly, scanned with and without contrast medium."""
     motion = Motion(0, rng.uniform(-60, 60, 3), rng.uniform(-10, 10, 3))
     seed = int(rng.integers(1000))
     return digital_pair(rng, (Motion(), motion), (seed, seed))
 
 
 def digital_bent(m: Material, rng: Rng) -> Pair:  # noqa: ARG001
-    """A digital patient in two postures and breaths."""
+    """Scan a digital patient in two postures and breaths."""
     seed = int(rng.integers(1000))
     return digital_pair(rng, (sample_motion(seed, "a", breathing="none"), sample_motion(seed, "b")), (seed, seed))
 
@@ -166,7 +175,7 @@ def two_people(m: Material, rng: Rng) -> Pair:  # noqa: ARG001
 
 
 def digital_and_real(m: Material, rng: Rng) -> Pair:
-    """A digital patient and the real one."""
+    """Take a digital patient and the real one."""
     pair = two_people(m, rng)
     return Pair(pair.fixed, m.ct) if rng.random() < 0.5 else Pair(m.ct, pair.fixed)
 
@@ -188,12 +197,12 @@ def flipped(m: Material, rng: Rng) -> Pair:
 
 
 def noise_only(m: Material, rng: Rng) -> Pair:
-    """An image of noise."""
+    """Take an image of noise."""
     return Pair(m.ct, evolve(m.ct, values=rng.normal(0, 300, m.ct.grid.shape)))
 
 
 def uniform_phantom(m: Material, rng: Rng) -> Pair:
-    """A cylinder of water, which looks the same turned and shifted, with the CT or with itself."""
+    """Scan a cylinder of water, which looks the same turned and shifted, with the CT or with itself."""
     centre = m.ct.grid.to_lps_mm(np.array(m.ct.grid.shape) / 2)
     x, y, _ = np.moveaxis(m.ct.grid.to_lps_mm(np.moveaxis(np.indices(m.ct.grid.shape), 0, -1)) - centre, -1, 0)
     water = evolve(m.ct, values=np.where(x**2 + y**2 < rng.uniform(90, 140) ** 2, 0.0, -1000.0))
@@ -202,7 +211,7 @@ def uniform_phantom(m: Material, rng: Rng) -> Pair:
 
 
 def empty(m: Material, rng: Rng) -> Pair:
-    """An image of one value."""
+    """Take an image of one value."""
     blank = evolve(m.ct, values=np.full(m.ct.grid.shape, rng.choice([-1000.0, 0.0])))
     return Pair(blank, m.ct) if rng.random() < 0.5 else Pair(m.ct, blank)
 
@@ -234,7 +243,7 @@ def run(kind: Callable[[Material, Rng], Pair], material: Material, seed: int) ->
     outcome: Outcome[Transform] = RigidRegistration().register(pair.fixed, pair.moving, FrozenMap(), seed)
     took_s = time.process_time() - start
     if outcome.value is None:
-        return Result(None, None, True, took_s)
+        return Result(None, None, warned=True, took_s=took_s)
     error = None
     if pair.fixed_mm is not None and pair.moving_mm is not None:
         apart = outcome.value.moving_points(pair.fixed_mm) - pair.moving_mm
@@ -251,16 +260,16 @@ def main() -> None:
     parser.add_argument("--only", default="", help="kinds with this word in their name")
     given = parser.parse_args()
     material = read(given.data)
-    print(f"{'case':18} {'n':>3} {'median':>7} {'95 %':>7} {'stated':>7} {'failed':>6} {'warned':>6} {'miss':>5} {'silent':>6} {'cpu s':>6}")
-    totals: dict[str, list[Result]] = {"right": [], "bent": [], "wrong": []}
-    for name, kinds in (("right", RIGHT), ("bent", BENT), ("wrong", WRONG)):
-        for kind in kinds:
-            if name in given.of and given.only in kind.__name__:
-                results = [run(kind, material, seed) for seed in range(given.per_kind)]
-                totals[name] += results
-                print(line(kind.__name__, results, allowed=ALLOWED[name]), flush=True)
-        if totals[name]:
-            print(line(f"all {name}", totals[name], allowed=ALLOWED[name]), flush=True)
+    print(f"{'case':18}   n  median    95 %  stated failed warned  miss silent  cpu s")
+    for name, kinds in {"right": RIGHT, "bent": BENT, "wrong": WRONG}.items():
+        chosen = [kind for kind in kinds if name in given.of and given.only in kind.__name__]
+        together: list[Result] = []
+        for kind in chosen:
+            results = [run(kind, material, seed) for seed in range(given.per_kind)]
+            together += results
+            print(line(kind.__name__, results, ALLOWED[name]), flush=True)
+        if together:
+            print(line(f"all {name}", together, ALLOWED[name]), flush=True)
 
 
 def line(name: str, results: list[Result], allowed: Callable[[Result], float]) -> str:

@@ -1,7 +1,7 @@
 """The inner loops of mutual information, compiled: what a point meets in the moving image, and who meets whom how often.
 
-Each loop runs in one thread and adds in a fixed order, so its result does not depend on the number of processors. Speed comes from the
-few operations a sample costs: one interpolation that gives value and slope together.
+Each loop runs in one thread and adds in a fixed order, so its result does not depend on the number of processors. It is fast
+because a sample costs little: one interpolation gives value and slope together.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def count(fixed: Any, seen: Any, joint: Any) -> int:
 
 @compiled
 def moments(points: Any, fixed: Any, seen: Any, slope: Any, out: Any) -> None:
-    """Derivative of a function of the joint histogram by the matrix of :func:`look_up`.
+    """Derive a function of the joint histogram by the matrix of :func:`look_up`.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def moments(points: Any, fixed: Any, seen: Any, slope: Any, out: Any) -> None:
 
 
 @compiled
-def entropy(counts: Any, total: int, weighted: Any) -> float:
+def entropy(counts: Any, total: int, weighted: Any) -> Any:
     """Entropy of a histogram, corrected for the finite number of samples by (filled cells - 1) / 2 n [miller1955]. [nat]
 
     Parameters
@@ -166,7 +166,7 @@ def scan(fixed: Any, moving: Any, offsets: Any, score: Any) -> None:
             for j in range(max(0, -dj), min(fixed.shape[1], moving.shape[1] - dj)):
                 for k in range(max(0, -dk), min(fixed.shape[2], moving.shape[2] - dk)):
                     f, m = fixed[i, j, k], moving[i + di, j + dj, k + dk]
-                    if f != BLANK and m != BLANK and (f | m) & BODY:
+                    if max(f, m) < BLANK and (f | m) & BODY:
                         joint[f & (LEVELS - 1), m & (LEVELS - 1)] += 1
                         total += 1
         for f in range(LEVELS):

@@ -1,7 +1,7 @@
 """Where to begin: every shift of one image over the other is tried, because a wrong beginning ends in a wrong answer in silence.
 
-The bodies are laid over each other at all whole-voxel shifts of a coarse grid that keep enough of them in common, straight and turned,
-and normalised mutual information is taken of each. The peaks are the starts.
+The bodies are laid over each other at all whole-voxel shifts of a coarse grid that keep enough of them in common, straight and
+turned, and normalised mutual information is taken of each. The peaks are the starts.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _on_axes(
     edge_mm: float,
     rotation: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.float64]]:
-    """Grey levels and body on a grid along the axes of the patient, turned back about the middle of the body; and its origin. [mm]"""
+    """Grey levels and body on a grid along the patient's axes, turned back about the middle of the body; and its origin. [mm]"""
     grid, centre = image.coarse.grid, image.centre_mm
     corners = (grid.corners_lps_mm - centre) @ rotation + centre
     origin = corners.min(axis=0) + edge_mm / 2

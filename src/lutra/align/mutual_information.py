@@ -85,10 +85,12 @@ class MutualInformation:
 
     def on(self, chosen: npt.NDArray[np.int64]) -> MutualInformation:
         """Measure the same images on some of the samples."""
-        new = copy(self)
-        new.samples = Samples(self.samples.points_mm[chosen], self.samples.bins[chosen], self.samples.count)
-        new._seen = np.empty((len(chosen), 4), np.float32)
-        return new
+        some = copy(self)
+        some.__dict__.update(
+            samples=Samples(self.samples.points_mm[chosen], self.samples.bins[chosen], self.samples.count),
+            _seen=np.empty((len(chosen), 4), np.float32),
+        )
+        return some
 
     def value(self, pose: Pose) -> float:
         """Normalised mutual information, 1 for images that know nothing of each other. [1]"""

@@ -27,6 +27,8 @@ EXTREMES_PERCENT = (0.5, 99.8)
 EMISSION = {Unit.BQ_PER_ML, Unit.SUV_BW, Unit.SUV_LBM, Unit.SUV_LBM_JAMES, Unit.SUV_BSA}
 OTSU_BINS = 128
 COARSE_MM = 6.0
+LEAST_VOXELS = 4
+"""Voxels that averaging leaves along each axis, and that an image needs to be registered."""
 OUTLINE_MM = 12.0
 """How far around the body samples are taken: the skin is the strongest edge there is. [mm]"""
 
@@ -100,7 +102,7 @@ def pyramid(volume: Volume, fine_mm: float) -> Pyramid:
 def averaged(volume: Volume, spacing_mm: float) -> Volume:
     """Average whole blocks of voxels so that their edges come near a length without exceeding 5/4 of it."""
     factors = [
-        max(1, min(n, int(spacing_mm / edge + 0.25)))
+        max(1, min(n // LEAST_VOXELS, int(spacing_mm / edge + 0.25)))
         for n, edge in zip(volume.values.shape, volume.grid.spacing_mm, strict=True)
     ]
     if max(factors) == 1:
@@ -108,10 +110,11 @@ def averaged(volume: Volume, spacing_mm: float) -> Volume:
     values = volume.values
     for axis, factor in enumerate(factors):
         n = values.shape[axis] // factor
-        values = sum(np.moveaxis(values, axis, 0)[first : n * factor : factor] for first in range(factor)) / np.float32(
-            factor
-        )
-        values = np.moveaxis(values, 0, axis)
+        along = np.moveaxis(values, axis, 0)
+        total = along[: n * factor : factor].copy()
+        for first in range(1, factor):
+            total += along[first : n * factor : factor]
+        values = np.moveaxis(total / np.float32(factor), 0, axis)
     affine = np.array(volume.grid.affine_lps_mm)
     affine[:3, 3] = volume.grid.to_lps_mm((np.array(factors) - 1) / 2)
     affine[:3, :3] *= factors
@@ -131,7 +134,7 @@ def _grey(volume: Volume, extremes: tuple[float, float]) -> npt.NDArray[np.float
     if not high > low:
         return np.zeros(volume.values.shape, np.float32)
     grey = np.clip((volume.values - np.float32(low)) / np.float32(high - low), 0, 1)
-    return np.sqrt(grey) if volume.unit in EMISSION else grey
+    return np.asarray(np.sqrt(grey) if volume.unit in EMISSION else grey, np.float32)
 
 
 def _body(volume: Volume, grey: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:

@@ -10,10 +10,11 @@ from lutra.align.mutual_information import MutualInformation
 from lutra.align.pose import Pose
 from lutra.align.pyramid import BONE_GREY, Pyramid
 from lutra.align.refine import Optimum, climb
+from lutra.core.frozen import float64
 from lutra.core.grid import Grid
 
 PARTS, PART_ITERATIONS = 8, 15
-WITHIN_PARTS, OF_A_VOXEL = 2.6, 0.03
+WITHIN_PARTS, OF_A_VOXEL = 3.2, 0.03
 DICE_VOXELS = 200_000
 """About how many voxels an overlap is counted on."""
 Points = npt.NDArray[np.float64]
@@ -43,13 +44,13 @@ def placed(pose: Pose, points_mm: Points) -> Points:
 
 
 def error_mm(metric: MutualInformation, optimum: Optimum, voxel_mm: float, rng: np.random.Generator) -> float:
-    """Expected error of a point, from what the parts of the body say when each is registered on its own. [mm]
+    """Estimate the error of a point, from what the parts of the body say when each is registered on its own. [mm]
 
     The samples are halved along x, y and z in turn into eight parts, and each part is shifted to where it fits best: with all its
-    samples, and with either half of them. What the halves differ by is noise, that of the whole being smaller by the root of eight.
-    What is left of the distance between a part and the whole is the body having changed its shape, or its being another one; the
-    median over the parts is taken, because one with a bladder that filled says nothing of the others. Organs that move within a part
-    are off by more than the part as a whole: by 2.6 times on digital patients whose breath and spine are known
+    samples, and with either half of them. What the halves differ by is noise, that of the whole being smaller by the root of
+    eight. What is left of the distance between a part and the whole is the body having changed its shape, or its being another
+    one; the median over the parts is taken, because one with a bladder that filled says nothing of the others. Organs that move
+    within a part are off by more than the part as a whole: by 3.2 times on digital patients whose breath and spine are known
     (bench/align/rigid_accuracy.py). Interpolation leaves 3 % of a voxel whatever else is right.
     """
     shape_mm2, noise_mm2 = [], []
@@ -78,7 +79,7 @@ def _halved(points: Points) -> list[npt.NDArray[np.int64]]:
 
 def overlap(fixed: Grid, moving: Grid, moving_from_fixed: npt.NDArray[np.float64]) -> float:
     """Share of the smaller image that lies in the other. [1]"""
-    back = np.linalg.inv(moving_from_fixed)
+    back = float64(np.linalg.inv(moving_from_fixed))
     return max(_inside(fixed, moving, moving_from_fixed), _inside(moving, fixed, back))
 
 
@@ -86,17 +87,15 @@ def body_dice(fixed: Pyramid, moving: Pyramid, moving_from_fixed: npt.NDArray[np
     """Overlap of the two bodies (Dice) where both images are; None if one shows uptake and not the body. [1]"""
     if not (fixed.has_outline and moving.has_outline):
         return None
-    grids = fixed.coarse.grid, moving.coarse.grid
-    return _dice(fixed.body, moving.body, *grids, moving_from_fixed)
+    return _dice(fixed.body, moving.body, fixed.coarse.grid, moving.coarse.grid, moving_from_fixed)
 
 
 def bone_dice(fixed: Pyramid, moving: Pyramid, moving_from_fixed: npt.NDArray[np.float64]) -> float | None:
     """Overlap of the two skeletons (Dice) where both images are; None unless both are CT and show some. [1]"""
     if not (fixed.has_bone and moving.has_bone):
         return None
-    grids = fixed.fine.grid, moving.fine.grid
-    bones = [image.fine.grey >= BONE_GREY for image in (fixed, moving)]
-    return _dice(*bones, *grids, moving_from_fixed)
+    here, there = (image.fine.grey >= BONE_GREY for image in (fixed, moving))
+    return _dice(here, there, fixed.fine.grid, moving.fine.grid, moving_from_fixed)
 
 
 def _dice(

@@ -1,7 +1,7 @@
 """Rigid registration by mutual information, from every start that could matter, with an error of its own.
 
-1. All shifts of one image over the other, straight and turned, are scored on a coarse grid (:mod:`lutra.align.multistart`); from the
-   peaks is climbed on few samples; the best distinct answers are climbed on with more of them, the best of these on fine voxels.
+1. All shifts of one image over the other, straight and turned, are scored on a coarse grid (:mod:`lutra.align.multistart`). The
+   peaks are climbed from on few samples, the best distinct answers on more of them, the best of these on fine voxels.
 2. Starts around the answer have to come back to it; its eight parts are shifted on their own, and what they differ by is the
    error (:mod:`lutra.align.quality`).
 3. An answer that these checks speak against is not given (:mod:`lutra.align.failure`).
@@ -18,12 +18,12 @@ from lutra.align.failure import FAILED, impossible, judged
 from lutra.align.multistart import peaks
 from lutra.align.mutual_information import MutualInformation, points_in, samples_of
 from lutra.align.pose import Pose
-from lutra.align.pyramid import Level, Pyramid, pyramid
+from lutra.align.pyramid import LEAST_VOXELS, Level, Pyramid, pyramid
 from lutra.align.quality import body_dice, bone_dice, distance_mm, error_mm, overlap, spread_mm
 from lutra.align.refine import COARSE_MM, Optimum, climb
 from lutra.align.settings import numbers
 from lutra.core.finding import Outcome
-from lutra.core.frozen import FrozenMap
+from lutra.core.frozen import FrozenMap, float64
 from lutra.core.grid import Grid
 from lutra.core.region import Region
 from lutra.core.transform import Transform
@@ -44,8 +44,6 @@ AGAIN, AGAIN_MM, SAME_MM = 8, 15.0, 5.0
 """Starts around the answer, how far each of their six numbers is off at most, and what still counts as the answer. [mm]"""
 LEAST_SHARE = 0.25
 """Share of the smaller body that has to lie in both images. [1]"""
-LEAST_VOXELS = 4
-"""Voxels an image needs along each axis."""
 
 
 class RigidRegistration:
@@ -73,19 +71,21 @@ class RigidRegistration:
         ------
         ProtocolError
             If an option is not known.
+        GridMismatch, OutsideValidity
+            If the mask is in another frame of reference than the fixed image, or beside it.
         """
         options = numbers(settings, DEFAULTS, "rigid")
         if why := _unusable(fixed, "fixed") or _unusable(moving, "moving"):
             return Outcome(None, (impossible(why, fixed.grid, moving.grid),))
-        images = [pyramid(image, options["voxel_mm"]) for image in (fixed, moving)]
-        if not all(image.body.any() for image in images):
+        one, other = (pyramid(image, options["voxel_mm"]) for image in (fixed, moving))
+        if not (one.body.any() and other.body.any()):
             return Outcome(None, (impossible("one of them shows no body", fixed.grid, moving.grid),))
-        pair = _Pair(*images, seed)
+        pair = _Pair(one, other, seed)
         starts = [peak.pose for peak in peaks(pair.fixed, pair.moving, STARTS)]
         if not starts:
             return Outcome(None, (impossible("they have no contrast in common", fixed.grid, moving.grid),))
         if start is not None:
-            starts.append(Pose.of(np.linalg.inv(start.fixed_from_moving), pair.centre_mm))
+            starts.append(Pose.of(float64(np.linalg.inv(start.fixed_from_moving)), pair.centre_mm))
         answer, rival = pair.searched(starts)
         where = None if fixed_mask is None else _on(pair.fixed.coarse.grid, fixed_mask)
         return pair.concluded(answer, rival, where, fixed.grid, moving.grid)
@@ -120,7 +120,7 @@ class _Pair:
         many = self._metric(where, "fine", MANY_SAMPLES, MANY_BINS)
         best = climb(many, answer, most=40)
         moving_from_fixed = best.pose.moving_from_fixed(self.centre_mm)
-        back = self._back_from_around(best.pose)
+        back = self._back_from_around(best.pose, self._metric(where, "coarse", FEW_SAMPLES, FEW_BINS))
         quality = {
             "starts_agreeing": len(back) / AGAIN,
             "multi_start_agreement_mm": spread_mm([best.pose, *back], self._body_mm),
@@ -163,10 +163,10 @@ class _Pair:
                 kept.append(answer)
         return kept
 
-    def _back_from_around(self, answer: Pose) -> list[Pose]:
+    def _back_from_around(self, answer: Pose, few: MutualInformation) -> list[Pose]:
         """Where starts around the answer end, those that come back to it."""
         offs = self._rng.uniform(-AGAIN_MM, AGAIN_MM, (AGAIN, 6))
-        ends = [climb(self._few, Pose(answer.numbers_mm + off), most=40, within_mm=COARSE_MM).pose for off in offs]
+        ends = [climb(few, Pose(answer.numbers_mm + off), most=40, within_mm=COARSE_MM).pose for off in offs]
         return [end for end in ends if distance_mm(end, answer, self._body_mm) <= SAME_MM]
 
 

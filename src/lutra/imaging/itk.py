@@ -1,8 +1,8 @@
 """Images and transforms as SimpleITK has them, and back.
 
-ITK counts in LPS millimetres and gives a voxel's centre an index, as Lutra does, so only two things change. SimpleITK's arrays run
-(k, j, i): the transpose is a view, and images here have i running fastest, so ITK copies them once without reordering. And ITK keeps
-spacing and directions apart, each direction of length one; a grid whose axes are not at right angles it cannot hold.
+ITK counts in LPS millimetres and gives a voxel's centre an index, as Lutra does, so only two things change. SimpleITK's arrays
+run (k, j, i): the transpose is a view, and images here have i running fastest, so ITK copies them once without reordering. And
+ITK keeps spacing and directions apart; a grid whose axes are not at right angles it cannot hold.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import SimpleITK
 from attrs import evolve
 
 from lutra.core.errors import GridMismatch
+from lutra.core.frozen import float64
 from lutra.core.grid import Grid
 from lutra.core.transform import DisplacementField, Transform
 from lutra.core.units import Unit
@@ -64,7 +65,7 @@ def itk_transform(transform: Transform, over: Grid | None = None) -> SimpleITK.T
         An Euler3DTransform for a rigid map, an AffineTransform for another affine one, and a CompositeTransform of it and a
         DisplacementFieldTransform where the body is bent.
     """
-    matrix = np.linalg.inv(transform.fixed_from_moving)
+    matrix = float64(np.linalg.inv(transform.fixed_from_moving))
     straight = _euler(matrix) if _is_rigid(matrix) else _affine(matrix)
     if transform.displacement is None:
         return straight
@@ -90,9 +91,7 @@ def transform_of(
     """
     parts = _parts(found)
     field = None
-    if (len(parts) == 2 and isinstance(parts[1], SimpleITK.DisplacementFieldTransform)) or (
-        len(parts) == 1 and isinstance(parts[0], SimpleITK.DisplacementFieldTransform)
-    ):
+    if isinstance(parts[-1], SimpleITK.DisplacementFieldTransform):  # the last one is applied first
         field = _field(parts.pop(), fixed_frame)
     if len(parts) > 1 or (parts and not parts[0].IsLinear()):
         raise GridMismatch(

@@ -58,7 +58,7 @@ def moved(
     moving_from_fixed[:3, :3] = rotation(*np.asarray(turn_deg, float).tolist())
     moving_from_fixed[:3, 3] = middle + np.asarray(shift_mm, float) - moving_from_fixed[:3, :3] @ middle
     affine = np.array(grid.affine_lps_mm)
-    affine[:3, 3] += shift_mm + affine[:3, :3] @ rng.uniform(-0.5, 0.5, 3)
+    affine[:3, 3] += np.asarray(shift_mm, float) + affine[:3, :3] @ rng.uniform(-0.5, 0.5, 3)
     new = Grid(grid.shape, affine, frame)
     index = np.linalg.inv(moving_from_fixed @ grid.affine_lps_mm) @ affine
     air = AIR_HU if volume.unit == Unit.HU else 0.0

@@ -22,6 +22,8 @@ def used() -> set[str]:
     steps = {s for text in texts for s in STEPS.findall(text)} | {
         "ingest.intake",
         "dose.options",
+        "align.options",
+        "align.when",
         "kinetics.options",
         "segment.options",
     }

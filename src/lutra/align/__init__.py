@@ -1,5 +1,6 @@
 """STAGE 3, two images -> the Transform between them with its error and checks, or the word that there is none."""
 
+from lutra.align.failure import beyond
 from lutra.align.landmarks import from_landmarks, target_error_mm
 from lutra.align.nudge import nudged
 from lutra.align.plan import FrameImage, Link, Plan, plan_links
@@ -14,6 +15,7 @@ __all__ = [
     "Plan",
     "RigidRegistration",
     "SharedFrame",
+    "beyond",
     "from_landmarks",
     "nudged",
     "plan_links",

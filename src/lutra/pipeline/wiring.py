@@ -8,6 +8,7 @@ from functools import reduce
 import numpy as np
 from attrs import evolve
 
+from lutra.align import beyond
 from lutra.core.burden import TumourBurden
 from lutra.core.calibration import Calibration
 from lutra.core.curve import TacFit, TimeActivityCurve
@@ -43,17 +44,8 @@ def register(
 ) -> Outcome[Transform]:
     """Ask a registrar for the map between two images; an error above the study's limit is said."""
     outcome = registrar.register(fixed, moving, settings, seed, start)
-    found = outcome.value
-    if found is None or found.error_mm is None or found.error_mm <= error_limit_mm:
-        return outcome
-    text = (
-        f"The map from frame {found.moving_frame} to {found.fixed_frame} has an error of {found.error_mm:.1f} mm, more than "
-        f"{error_limit_mm:g} mm (align.error_limit_mm). Look at the images on one another, and correct it with "
-        "`lutra align landmarks` or `lutra align nudge`."
-    )
-    evidence = {"fixed": found.fixed_frame, "moving": found.moving_frame, "error": f"{found.error_mm:.2f} mm"}
-    doubt = Finding(Severity.WARNING, "align.large-error", text, evidence)
-    return evolve(outcome, findings=(*outcome.findings, doubt))
+    doubt = None if outcome.value is None else beyond(outcome.value, error_limit_mm)
+    return outcome if doubt is None else evolve(outcome, findings=(*outcome.findings, doubt))
 
 
 def chained(links: tuple[Transform, ...]) -> Outcome[Transform]:
@@ -65,7 +57,7 @@ def by_hand(transform: Transform, note: str) -> Outcome[Transform]:
     """Take a map a person made or brought, and say so."""
     text = f"The map from {transform.moving_frame} to {transform.fixed_frame} was not computed in this run: {note}."
     evidence = {"fixed": transform.fixed_frame, "moving": transform.moving_frame}
-    return Outcome(transform, (Finding(Severity.INFO, "align.by-hand", text, evidence),))
+    return Outcome(transform, (Finding(Severity.INFO, "align.not-computed", text, evidence),))
 
 
 def identity(frame: str) -> Outcome[Transform]:

@@ -26,7 +26,7 @@ from lutra.core.volume import Volume
 from lutra.quantify import QuantifySettings, measure, measure_small_vois
 from lutra.segment import SegmentSettings, small_vois
 from lutra.simulate.clinic import ClinicSettings
-from lutra.simulate.images import Site, character, held, painted, scene_for, spect_image, spect_scene
+from lutra.simulate.images import Site, held, painted, scene_for, spect_image, spect_scene
 from lutra.simulate.patient import PatientSettings, digital_patient, patient_seed
 from lutra.simulate.pet import SCANNERS
 from lutra.simulate.scene import Scene, united
@@ -62,7 +62,7 @@ def main() -> None:
             scene = spect_scene(scene_for(patient, scan, size, "1.2.3"), size)
             holds = held(scene, scan)
             image = spect_image(painted(scene, scan, holds), scene, site, number).volume
-            fwhm_mm = character(site.camera, scene.grid.spacing_mm[0]).fwhm_mm
+            fwhm_mm = site.character(scene.grid.spacing_mm[0]).fwhm_mm
             for side in ("left", "right"):
                 kidney, true_bq = kidney_of(scene, side, holds)
                 values, codes = measured(image, scene, kidney, fwhm_mm)

@@ -11,7 +11,7 @@ from lutra.core.units import Unit
 from lutra.core.volume import Volume
 from lutra.quantify import QuantifySettings, measure, measure_small_vois
 from lutra.segment import SegmentSettings, small_vois
-from lutra.simulate.images import Site, character, held, painted, scene_for, spect_image, spect_scene
+from lutra.simulate.images import Site, held, painted, scene_for, spect_image, spect_scene
 from lutra.simulate.patient import DigitalPatient
 from lutra.simulate.scene import Scene, united
 from lutra.simulate.sizes import CLINICAL
@@ -41,7 +41,7 @@ def test_the_whole_kidney_is_within_5_percent(seen: Seen, side: str) -> None:
     image, scene, holds = seen
     region = kidney(scene, side)
     true_bq = region.volume_ml * holds[f"{side} kidney cortex"]
-    fwhm_mm = character("symbia-melp", image.grid.spacing_mm[0]).fwhm_mm
+    fwhm_mm = Site(1, "Discovery 690").character(image.grid.spacing_mm[0]).fwhm_mm
     found = {}
     for how in ("none", "shape"):
         settings = QuantifySettings(partial_volume=how, spect_fwhm_mm=fwhm_mm)

@@ -86,7 +86,9 @@ def main() -> None:
             outcome = load("registrar", bent)[1].register(image, reference, FrozenMap(), 0, found)
             found = outcome.value or found
             total[bent] += time.perf_counter() - began
-            print(f"scan {number}, {bent}: {', '.join(f.code for f in outcome.findings) or 'believed'}")
+            said = ", ".join(f.code for f in outcome.findings) or "believed"
+            checks = ", ".join(f"{key} {value:.3f}" for key, value in found.quality.items())
+            print(f"scan {number}, {bent}: {said}, error stated {found.error_mm} mm, {checks}")
         began = time.perf_counter()
         moved = [propagate_region(region, found, image.grid).value for region in drawn]
         total["propagate"] += time.perf_counter() - began

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import evolve
 
-from lutra.align.field_quality import FieldLimits, dice, field_doubts, there_and_back_mm, volume_ratios
+from lutra.align.field_quality import FieldLimits, dice, error_mm, field_doubts, there_and_back_mm, volume_ratios
 from lutra.align.harmonise import BODY_HU, BONE_HU, Comparable, comparable
 from lutra.align.shared_frame import SharedFrame
 from lutra.core.errors import OutsideValidity
@@ -27,7 +27,6 @@ from lutra.imaging.sample import sampled
 Engine = Callable[[Volume, Volume, npt.NDArray[np.bool_]], npt.NDArray[np.float32]]
 """Fixed and moving image on one grid, and where they can be compared -> displacement that takes points of the first to the
 second. [mm] (i, j, k, 3)"""
-ErrorModel = Callable[[FrozenMap[str, float]], float]
 
 
 def refined(
@@ -39,18 +38,16 @@ def refined(
     spacing_mm: float,
     engine: Engine,
     method: str,
-    error_mm: ErrorModel,
-    both_ways: bool,
     limits: FieldLimits | None = None,
 ) -> Outcome[Transform]:
     """Bend what the start leaves unexplained, or say why that cannot be believed.
+
+    It is registered a second time with the images exchanged, to see whether both agree.
 
     Parameters
     ----------
     start
         Rigid or affine; without one the images must share a frame of reference.
-    both_ways
-        Register a second time with the images exchanged, to see whether both agree.
 
     Returns
     -------
@@ -69,21 +66,20 @@ def refined(
     except OutsideValidity as error:
         return Outcome(None, (_not_started(str(error)),))
     field = DisplacementField(pair.fixed.grid, engine(pair.fixed, pair.moving, pair.reached))
-    back = DisplacementField(pair.fixed.grid, engine(pair.moving, pair.fixed, pair.reached)) if both_ways else None
+    back = DisplacementField(pair.fixed.grid, engine(pair.moving, pair.fixed, pair.reached))
     quality = checked(pair, field, back)
     doubts = field_doubts(quality, limits or FieldLimits())
     if doubts:
         return Outcome(None, doubts)
     how = f"{method} on {spacing_mm:g} mm; start: {start.method}"
-    found = evolve(start, displacement=field, quality=quality, method=how, error_mm=error_mm(FrozenMap(quality)))
+    found = evolve(start, displacement=field, quality=quality, method=how, error_mm=error_mm(quality))
     return Outcome(found)
 
 
-def checked(pair: Comparable, field: DisplacementField, back: DisplacementField | None) -> dict[str, float]:
+def checked(pair: Comparable, field: DisplacementField, back: DisplacementField) -> dict[str, float]:
     """Every check that can be made, by the names of :data:`lutra.core.transform.QUALITY`."""
     quality = volume_ratios(field, pair.body)
-    if back is not None:
-        quality["inverse_consistency_mm"] = float(np.percentile(there_and_back_mm(field, back, pair.body), 95))
+    quality["inverse_consistency_mm"] = float(np.percentile(there_and_back_mm(field, back, pair.body), 95))
     points = field.grid.to_lps_mm(np.moveaxis(np.indices(field.grid.shape), 0, -1))
     warped = sampled(pair.moving, points + field.lps_mm)
     here = pair.fixed.values

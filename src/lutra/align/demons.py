@@ -16,7 +16,6 @@ from lutra.align.deformable import refined
 from lutra.align.harmonise import without_medium
 from lutra.align.settings import numbers
 from lutra.core.finding import Outcome
-from lutra.core.frozen import FrozenMap
 from lutra.core.region import Region
 from lutra.core.transform import Transform
 from lutra.core.units import Unit
@@ -31,7 +30,6 @@ THREADS = 2
 """The result does not depend on it."""
 SPACING_MM, SMOOTHING_VOXELS = 4.0, 1.5
 ROUGH_SMOOTHING_VOXELS = 2.0
-ERROR_FLOOR_MM, ERROR_PER_INCONSISTENCY = 1.0, 0.45
 
 
 class Demons:
@@ -72,8 +70,6 @@ class Demons:
             spacing_mm=options["spacing_mm"],
             engine=engine,
             method=f"fast symmetric demons, smoothed by {options['smoothing_voxels']:g} voxels",
-            error_mm=error_mm,
-            both_ways=True,
         )
 
 
@@ -105,15 +101,6 @@ def _run(
         demons.SetStandardDeviations(smoothing_voxels)
         field = demons.Execute(one, other) if field is None else demons.Execute(one, other, _on(field, one))
     return np.array(SimpleITK.GetArrayViewFromImage(_on(field, here)).transpose(2, 1, 0, 3), np.float32)
-
-
-def error_mm(quality: FrozenMap[str, float]) -> float:
-    """Estimate the error of a point from how far the two directions miss each other. [mm]
-
-    Both directions share what misleads both, so the distance is not the error; the line was fitted over seeded warps of a real CT
-    with known displacement (bench/align/deformable_accuracy.py).
-    """
-    return ERROR_FLOOR_MM + ERROR_PER_INCONSISTENCY * quality["inverse_consistency_mm"]
 
 
 def _coarser(image: SimpleITK.Image, factor: int) -> SimpleITK.Image:

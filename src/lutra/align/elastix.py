@@ -22,7 +22,6 @@ from lutra.align.deformable import refined
 from lutra.align.settings import numbers
 from lutra.core.errors import MissingExtra, Undetermined
 from lutra.core.finding import Finding, Outcome, Severity
-from lutra.core.frozen import FrozenMap
 from lutra.core.region import Region
 from lutra.core.transform import Transform
 from lutra.core.volume import Volume
@@ -33,7 +32,6 @@ DISTRIBUTION = "itk-elastix"
 THREADS = 2
 SPACING_MM, CONTROL_MM, ITERATIONS, TIMEOUT_S = 4.0, 24.0, 250.0, 600.0
 LEVELS, SAMPLES, HISTOGRAM_BINS = 3, 4000, 32
-ERROR_FLOOR_MM, ERROR_PER_INCONSISTENCY = 1.0, 0.45
 LAST_WORDS = 300
 """Characters of what the process said last that are worth showing."""
 
@@ -92,8 +90,6 @@ class BSpline:
                 spacing_mm=options["spacing_mm"],
                 engine=engine,
                 method=f"elastix {version}, {_described(parameters)}",
-                error_mm=error_mm,
-                both_ways=True,
             )
         except Undetermined as error:
             return Outcome(
@@ -178,21 +174,16 @@ def displacement(
     return found
 
 
-def error_mm(quality: FrozenMap[str, float]) -> float:
-    """Estimate the error of a point from how far the two directions miss each other. [mm]
-
-    Fitted like that of the demons, over the same warps (bench/align/deformable_accuracy.py).
-    """
-    return ERROR_FLOOR_MM + ERROR_PER_INCONSISTENCY * quality["inverse_consistency_mm"]
-
-
 def _run(folder: Path, timeout_s: float) -> None:
     package = str(Path(__file__).resolve().parents[2])  # the child imports the same Lutra, wherever this one came from
     paths = os.pathsep.join([package, *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": paths, "ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS": str(THREADS)}
+    # Transformix leaves files where it runs.
     command = [sys.executable, "-m", CHILD, str(folder)]
     try:
-        ended = subprocess.run(command, env=environment, timeout=timeout_s, capture_output=True, check=False)  # noqa: S603
+        ended = subprocess.run(  # noqa: S603
+            command, env=environment, timeout=timeout_s, capture_output=True, check=False, cwd=folder
+        )
     except subprocess.TimeoutExpired as error:
         raise Undetermined(
             f"elastix was stopped after {timeout_s:g} s",

@@ -7,6 +7,8 @@ by it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
@@ -16,6 +18,8 @@ from lutra.core.transform import DisplacementField
 
 MOST_POINTS = 40_000
 """Points a field is followed there and back from. [1]"""
+ERROR_FLOOR_MM, ERROR_PER_MISS, ERROR_PER_UNLIKE_MM, ALIKE = 1.0, 0.45, 150.0, 0.98
+"""Of the line for the error. [mm], [1], [mm], [1]"""
 Mask = npt.NDArray[np.bool_]
 
 
@@ -24,8 +28,8 @@ class FieldLimits:
     """Where a displacement field stops being believed.
 
     Between what seeded warps of a real CT reach (correlation .97, skeletons .87, directions 4 mm apart at most) and what wrong
-    anatomy, a start 40 mm and more away and warps beyond reach leave (correlation .90 at best), see
-    bench/align/deformable_accuracy.py.
+    anatomy, a start 40 mm and more away and warps beyond reach leave (correlation .935 at best; at .96 a warp of 19 mm was still
+    5 mm off), see bench/align/deformable_accuracy.py.
 
     Parameters
     ----------
@@ -41,11 +45,11 @@ class FieldLimits:
         Overlap of the bodies and skeletons where the field ends, at least. [1]
     """
 
-    jacobian_low: float = 0.45
-    jacobian_high: float = 2.0
+    jacobian_low: float = 0.5
+    jacobian_high: float = 1.8
     folded: float = 1e-4
     inverse_consistency_mm: float = 8.0
-    correlation: float = 0.93
+    correlation: float = 0.955
     body_dice: float = 0.95
     bone_dice: float = 0.75
 
@@ -82,6 +86,17 @@ def there_and_back_mm(there: DisplacementField, back: DisplacementField, region:
     points = there.grid.to_lps_mm(index[:: max(1, len(index) // MOST_POINTS)])
     middle = points + there.at(points)
     return np.asarray(np.linalg.norm(middle + back.at(middle) - points, axis=-1))
+
+
+def error_mm(quality: Mapping[str, float]) -> float:
+    """Estimate the error of a point from how far two directions miss each other and how alike the images are. [mm]
+
+    Both directions share what misleads both, so their distance alone is not the error. The line goes through warps of a real CT
+    with known displacement that were registered by demons, well and badly (bench/align/deformable_accuracy.py); more noise than
+    there makes images less alike, and the error overstated.
+    """
+    unlike = max(0.0, ALIKE - quality["correlation"])
+    return ERROR_FLOOR_MM + ERROR_PER_MISS * quality["inverse_consistency_mm"] + ERROR_PER_UNLIKE_MM * unlike
 
 
 def dice(one: Mask, other: Mask, region: Mask) -> float | None:

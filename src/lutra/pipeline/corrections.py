@@ -199,10 +199,11 @@ def redraw_diameter(
     target = f"{header.series_uid} {lesion}"
     if header.grid is None:
         raise UsageError("the series has no geometry", where=header.series_uid, required="an image")
+    long = np.asarray(long_lps_mm, float).reshape(-1, 3)
     if short_lps_mm is None:
-        pair = drawn_on_region(_drawn_region(study, there, header.series_uid, lesion), long_lps_mm, user())
+        pair = drawn_on_region(_drawn_region(study, there, header.series_uid, lesion), long, user())
     else:
-        pair = drawn_diameters(header.grid, long_lps_mm, short_lps_mm, user())
+        pair = drawn_diameters(header.grid, long, np.asarray(short_lps_mm, float).reshape(-1, 3), user())
     return _set(study, subject_id, EditKind.DIAMETER, target, pair, reason, expected)
 
 

@@ -26,12 +26,18 @@ class TimeActivityCurve:
         Since the start of the administration, strictly increasing, positive. [s] (n,)
     activities
         Activity at those times, *not* decay corrected. [Bq] (n,)
+    tissue
+        What the region is, as populations of half-lives are named: `tumour`, `kidney`. None: not known.
+    earlier_half_life
+        Effective half-life of this region as an earlier cycle showed it. [s] None: there is none.
     """
 
     region: str
     nuclide: str
     times_s: npt.NDArray[np.float64] = field(converter=float64)
     activities: tuple[Estimate, ...]
+    tissue: str | None = None
+    earlier_half_life: Estimate | None = None
 
     def __attrs_post_init__(self) -> None:
         if len(self.times_s) != len(self.activities) or not len(self.times_s):
@@ -69,6 +75,22 @@ class CurveBand:
     high_bq: npt.NDArray[np.float64] = field(converter=float64)
 
 
+@frozen
+class Phase:
+    """One exponential of a fitted curve.
+
+    Parameters
+    ----------
+    amplitude_bq
+        At time zero; negative for an uptake. [Bq]
+    rate_per_s
+        Effective rate, physical decay included. [/s]
+    """
+
+    amplitude_bq: float
+    rate_per_s: float
+
+
 @frozen(eq=False)
 class TacFit:
     """A time-activity curve with its integral.
@@ -87,6 +109,8 @@ class TacFit:
         Share of the integral outside the measured times. [1]
     identifiable
         Whether the points determine every parameter. If not, a population or an assumption does; a Finding says which.
+    phases
+        The best curve as a sum of exponentials from time zero; empty where the model has no such form.
     """
 
     curve: TimeActivityCurve
@@ -97,3 +121,4 @@ class TacFit:
     extrapolated_fraction: float
     identifiable: bool
     band: CurveBand
+    phases: tuple[Phase, ...] = ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from attrs import field, frozen
 
@@ -44,8 +44,10 @@ class KineticsSettings:
             )
 
 
-def numbers(settings: Settings, defaults: Mapping[str, float], model: str) -> dict[str, float]:
-    """Read a model's numeric options, each with its default.
+def numbers(
+    settings: Settings, defaults: Mapping[str, float], model: str, words: Sequence[str] = ()
+) -> dict[str, float]:
+    """Read a model's numeric options, each with its default; `words` are options of another kind.
 
     Raises
     ------
@@ -54,12 +56,33 @@ def numbers(settings: Settings, defaults: Mapping[str, float], model: str) -> di
     """
     read = dict(defaults)
     for key, given in settings.items():
+        if key in words:
+            continue
         if key not in defaults or isinstance(given, str | bool):
             raise ProtocolError(
                 f"{key} = {given!r}",
                 where=f"kinetics.options.{model}",
-                required=f"a number for one of: {', '.join(sorted(defaults))}",
+                required=f"a number for one of: {', '.join(sorted((*defaults, *words)))}",
                 do="correct this setting",
             )
         read[key] = float(given)
     return read
+
+
+def word(settings: Settings, name: str, choices: Sequence[str], model: str) -> str:
+    """Read an option that is one of a few words; the first is the default.
+
+    Raises
+    ------
+    ProtocolError
+        If it is another.
+    """
+    given = settings.get(name, choices[0])
+    if given not in choices:
+        raise ProtocolError(
+            f"{name} = {given!r}",
+            where=f"kinetics.options.{model}",
+            required=f"one of: {', '.join(choices)}",
+            do="correct this setting",
+        )
+    return str(given)

@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from lutra import __version__
-from lutra.cli import archive, dose, edits, show, simulate
+from lutra.cli import archive, dose, edits, fit, show, simulate
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import RunSummary, StudyFolder
@@ -303,6 +303,7 @@ def inspect(
 
 
 study_app.command("fetch")(archive.study_fetch)
+app.command("fit")(fit.fit)
 app.command("receive")(archive.receive)
 app.command("send")(archive.send)
 

@@ -64,13 +64,12 @@ def fit_exponentials(
     """
     t, y, sd = (np.ascontiguousarray(x, dtype=np.float64) for x in (times, activities, sds))
     low, high = log_rates
-    phases, m = binding.shape
-    lower = np.r_[np.full(m, lowest_amplitude), low]
-    upper = np.r_[np.full(m, np.inf), high]
+    m = binding.shape[1]
+    bounds = np.array([np.r_[np.full(m, lowest_amplitude), low], np.r_[np.full(m, np.inf), high]])
     nodes = np.linspace(low, high, STARTS)
-    parameters = np.empty((y.shape[1], m + phases))
+    parameters = np.empty((y.shape[1], m + len(low)))
     chi_square, converged = np.empty(y.shape[1]), np.empty(y.shape[1], dtype=np.bool_)
-    _each_sum(t, y, 1 / sd, np.ascontiguousarray(binding), nodes, lower, upper, parameters, chi_square, converged)
+    _each_sum(t, y, 1 / sd, np.ascontiguousarray(binding), nodes, bounds, parameters, chi_square, converged)
     return Solutions(parameters, chi_square, converged)
 
 
@@ -83,9 +82,7 @@ def jacobian(times: Array, parameters: Array, binding: Array) -> Array:
     return np.hstack((shapes @ binding, by_log_rate))
 
 
-def _weighted(
-    t: Array, y: Array, v: Array, binding: Array, p: Array, residuals: Array, rows: Array
-) -> float:
+def _weighted(t: Array, y: Array, v: Array, binding: Array, p: Array, residuals: Array, rows: Array) -> float:
     """Half the sum of squares at `p`; fills the weighted residuals and the rows of the Jacobian of the curve."""
     phases, m = binding.shape
     total = 0.0
@@ -167,8 +164,9 @@ def _start(t: Array, y: Array, v: Array, binding: Array, nodes: Array, lower: Ar
             p[:] = trial
 
 
-def _descend(t: Array, y: Array, v: Array, binding: Array, lower: Array, upper: Array, p: Array) -> tuple[float, bool]:
+def _descend(t: Array, y: Array, v: Array, binding: Array, bounds: Array, p: Array) -> tuple[float, bool]:
     """Levenberg-Marquardt from `p`, within bounds; a parameter that is pushed out of its bound rests there."""
+    lower, upper = bounds[0], bounds[1]
     n, size = len(t), len(p)
     m = binding.shape[1]
     residuals, rows, other, unused = np.empty(n), np.empty((n, size)), np.empty(n), np.empty((n, size))
@@ -220,13 +218,13 @@ def _descend(t: Array, y: Array, v: Array, binding: Array, lower: Array, upper: 
 
 
 def _sums(
-    t: Array, y: Array, inverse_sd: Array, binding: Array, nodes: Array, lower: Array, upper: Array,
+    t: Array, y: Array, inverse_sd: Array, binding: Array, nodes: Array, bounds: Array,
     parameters: Array, chi_square: Array, converged: npt.NDArray[np.bool_],
 ) -> None:  # fmt: skip
     for c in numba.prange(y.shape[1]):
         one, v = y[:, c].copy(), inverse_sd[:, c].copy()
-        _compiled_start(t, one, v, binding, nodes, lower, parameters[c])
-        cost, good = _compiled_descend(t, one, v, binding, lower, upper, parameters[c])
+        _compiled_start(t, one, v, binding, nodes, bounds[0], parameters[c])
+        cost, good = _compiled_descend(t, one, v, binding, bounds, parameters[c])
         chi_square[c] = 2 * cost
         converged[c] = good
 

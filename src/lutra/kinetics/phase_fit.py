@@ -151,14 +151,16 @@ def _minimise(times: Array, y: Array, sd: Array, model: PhaseModel, decay: float
     bounds = model.log_rates(decay)
     found = fit_exponentials(times, y[:, None] / scale, sd[:, None] / scale, model.binding, bounds, 0.0).parameters[0]
     m = len(model.amplitudes)
-    return np.r_[found[:m] * scale, found[m:]]
+    theta: Array = np.r_[found[:m] * scale, found[m:]]
+    return theta
 
 
 def _bounds_met(model: PhaseModel, theta: Array, decay: float) -> npt.NDArray[np.bool_]:
     m = len(model.amplitudes)
     low, high = model.log_rates(decay)
     rates = (theta[m:] < low + AT_BOUND) | (theta[m:] > high - AT_BOUND)
-    return np.r_[theta[:m] <= AT_BOUND * np.abs(theta[:m]).max(), rates]
+    met: npt.NDArray[np.bool_] = np.r_[theta[:m] <= AT_BOUND * np.abs(theta[:m]).max(), rates]
+    return met
 
 
 def _judge(chi_square: float, n: int, p: int, points: Points, options: dict[str, float]) -> tuple[float, str]:
@@ -206,7 +208,8 @@ def _describe(
     rates = np.exp(solved.theta[m:])
     parameters = {name: estimate(solved.theta[i], along[i], Unit.BQ) for i, name in enumerate(model.amplitudes)}
     parameters |= {
-        name: estimate(rates[j], rates[j] * along[m + j], Unit.PER_S, of_shape=True) for j, name in enumerate(model.rates)
+        name: estimate(rates[j], rates[j] * along[m + j], Unit.PER_S, of_shape=True)
+        for j, name in enumerate(model.rates)
     }
     tia, by_parameter = model.integral(solved.theta, physical_from)
     half_life = log(2) / rates[0]
@@ -252,6 +255,8 @@ def _doubts(
         )
         findings.append(Finding(Severity.WARNING, "kinetics.washout-at-physical-decay", text))
     if tail == "physical":
-        text = f"{curve.region}: after the last scan only physical decay is counted; the integral is an upper limit there"
+        text = (
+            f"{curve.region}: after the last scan only physical decay is counted; the integral is an upper limit there"
+        )
         findings.append(Finding(Severity.WARNING, "kinetics.physical-tail", text))
     return tuple(findings)

@@ -7,19 +7,18 @@ from math import log, sqrt
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
-from scipy.special import ndtr, ndtri
 
 from lutra.core.curve import CurveBand, TacFit, TimeActivityCurve
-from lutra.core.errors import OutsideValidity, ProtocolError
+from lutra.core.errors import OutsideValidity
 from lutra.core.estimate import K_95, Draws, Estimate, Unit
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.core.units import HOUR_S
+from lutra.kinetics.population import population_used, tail_population
 from lutra.kinetics.propagation import linear_budget
-from lutra.kinetics.settings import numbers
+from lutra.kinetics.settings import positive
 from lutra.ports import Settings
 from lutra.reference.nuclides import nuclide
-from lutra.reference.populations import half_life_population
 
 Array = npt.NDArray[np.float64]
 
@@ -27,7 +26,6 @@ MODEL = "population-tail"
 MINIMUM_DRAWS = 2000
 UPTAKE_SOURCE = "uptake phase"
 BAND_END_S = 300 * HOUR_S
-_POPULATION = ("half_life_median_h", "half_life_low_h", "half_life_high_h")
 _CODES = {1: "kinetics.one-point-does-not-identify-a-curve", 2: "kinetics.two-points-do-not-identify-a-curve"}
 _MANY = "kinetics.points-do-not-identify-a-curve"
 
@@ -70,8 +68,8 @@ class PopulationTail:
         curve
             Activities, not decay corrected. [Bq]
         settings
-            `half_life_median_h`, `half_life_low_h`, `half_life_high_h`: median and central 95 % of the effective half-lives,
-            default :mod:`lutra.reference.populations`. [h] `draws`: how many, at least 2000. [1]
+            `population` (a tissue; default that of the curve), or `half_life_median_h`, `half_life_low_h`,
+            `half_life_high_h`: median and central 95 % of the effective half-lives. [h] `draws`: how many, at least 2000. [1]
         seed
             Of the draws.
 
@@ -87,38 +85,16 @@ class PopulationTail:
             )
             return Outcome(None, (Finding(Severity.UNDETERMINED, "kinetics.activity-not-positive", text),))
         try:
-            default = half_life_population("tumour", curve.nuclide)
+            population, options = tail_population(curve, settings, MODEL, {"draws": 4000.0})
         except OutsideValidity as error:
             return Outcome(
                 None, (Finding(Severity.UNDETERMINED, "kinetics.no-population", f"{curve.region}: {error}"),)
             )
-        shipped = dict(zip(_POPULATION, (default.median_h, default.low_h, default.high_h), strict=True))
-        options = numbers(settings, {**shipped, "draws": 4000.0}, MODEL)
+        positive(options, MODEL, at_least={"draws": MINIMUM_DRAWS})
         physical_s = nuclide(curve.nuclide).half_life_s
-        half_lives_s = _draw_half_lives(options, physical_s, seed)
-        fit = _integrate(curve, half_lives_s)
-        own = any(name in settings for name in _POPULATION)
-        source = "the protocol of this study" if own else default.source
-        return Outcome(fit, (_not_identified(fit, physical_s), _population_used(curve, options, source, own=own)))
-
-
-def _draw_half_lives(options: dict[str, float], physical_s: float, seed: int) -> Array:
-    """Draw effective half-lives below the physical one, one from each of n equally likely strata. [s] (n,)"""
-    median_h, low_h, high_h = (options[name] for name in _POPULATION)
-    n = int(options["draws"])
-    if not (0 < low_h < median_h < high_h and median_h * HOUR_S < physical_s and n >= MINIMUM_DRAWS):
-        raise ProtocolError(
-            f"half-lives {low_h:g}, {median_h:g}, {high_h:g} h with {n} draws",
-            where=f"kinetics.options.{MODEL}",
-            required=f"0 < low < median < high, median below {physical_s / HOUR_S:.1f} h (physical), draws >= {MINIMUM_DRAWS}",
-            do="correct these settings",
-        )
-    sigma = log(high_h / low_h) / (2 * K_95)
-    random = np.random.default_rng(seed)
-    strata = random.permutation((np.arange(n) + random.random(n)) / n)
-    below_physical = ndtr(log(physical_s / HOUR_S / median_h) / sigma)
-    drawn: Array = median_h * HOUR_S * np.exp(sigma * ndtri(strata * below_physical))
-    return drawn
+        fit = _integrate(curve, population.draw(physical_s, int(options["draws"]), seed))
+        used = population_used(curve, population, MODEL, "after the last scan the effective half-life is taken")
+        return Outcome(fit, (_not_identified(fit, physical_s), used))
 
 
 def _integrate(curve: TimeActivityCurve, half_lives_s: Array) -> TacFit:
@@ -251,17 +227,3 @@ def _not_identified(fit: TacFit, physical_s: float) -> Finding:
         f"outside the measured times and rests on the population and on an assumed uptake; {needed}"
     )
     return Finding(Severity.WARNING, _CODES.get(n, _MANY), text)
-
-
-def _population_used(curve: TimeActivityCurve, options: dict[str, float], source: str, *, own: bool) -> Finding:
-    median_h, low_h, high_h = (options[name] for name in _POPULATION)
-    text = (
-        f"{curve.region}: after the last scan the effective half-life is taken from a population, median {median_h:g} h, "
-        f"95 % between {low_h:g} and {high_h:g} h (lognormal, cut at the physical half-life); source: {source}"
-    )
-    if not own:
-        text += (
-            f"; give your own as half_life_median_h, half_life_low_h and half_life_high_h in kinetics.options.{MODEL}"
-        )
-    severity = Severity.INFO if own else Severity.WARNING
-    return Finding(severity, "kinetics.population-half-life", text, FrozenMap({"source": source}))

@@ -21,15 +21,15 @@ class KineticsSettings:
     Parameters
     ----------
     models
-        Short or qualified plugin names; the first whose parameters the points identify is used. The default asks the data first
-        and the population last.
+        Short or qualified plugin names; the first that answers is used. The default weighs points and what is known of such curves
+        together; a curve that this cannot describe is asked for a second washout, then integrated piece by piece.
     extrapolated_fraction_flag
         Share of the integral outside the measured times above which a Finding says so. [1] The usual 20 %.
     options
         One table per model, by its short or qualified name: `[kinetics.options.population-tail]`.
     """
 
-    models: tuple[str, ...] = ("monoexponential", "population-tail")
+    models: tuple[str, ...] = ("bayesian", "triexponential", "population-tail")
     extrapolated_fraction_flag: float = EXTRAPOLATED_FRACTION_FLAG
     options: FrozenMap[str, Settings] = field(factory=FrozenMap, converter=frozen_map)
 
@@ -86,3 +86,24 @@ def word(settings: Settings, name: str, choices: Sequence[str], model: str) -> s
             do="correct this setting",
         )
     return str(given)
+
+
+def positive(
+    options: Mapping[str, float], model: str, *names: str, at_least: Mapping[str, float] | None = None
+) -> None:
+    """Refuse options that are not positive, or below what they have to be at least.
+
+    Raises
+    ------
+    ProtocolError
+        Naming the option.
+    """
+    lowest = {**dict.fromkeys(names, 0.0), **(at_least or {})}
+    for name, bound in lowest.items():
+        if not options[name] >= bound or options[name] <= 0:
+            raise ProtocolError(
+                f"{name} = {options[name]:g}",
+                where=f"kinetics.options.{model}",
+                required=f"at least {bound:g}" if bound else "a positive number",
+                do="correct this setting",
+            )

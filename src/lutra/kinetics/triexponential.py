@@ -10,9 +10,9 @@ from lutra.ports import Settings
 
 
 class Triexponential:
-    r"""Fit :math:`A(t) = a_1 e^{-k_1 t} + a_2 e^{-k_2 t} - (a_1 + a_2)\, e^{-\kappa t}` with positive amplitudes, from six points on.
+    r"""Fit :math:`A(t) = a_1 e^{-k_1 t} + a_2 e^{-k_2 t} - (a_1 + a_2)\, e^{-\kappa t}` from six points on.
 
-    Bound to zero at the start, so that five parameters remain of six.
+    Amplitudes are positive. Bound to zero at the start, so that five parameters remain of six.
     """
 
     def fit(self, curve: TimeActivityCurve, settings: Settings, seed: int) -> Outcome[TacFit]:  # noqa: ARG002 (the socket's)

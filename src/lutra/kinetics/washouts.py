@@ -18,7 +18,9 @@ Array = npt.NDArray[np.float64]
 
 ROUNDS = 60
 BLOCK = 1024
-LAST_STEP = 1e-5  # relative; Newton steps converge quadratically: what is left after this one is of the order of its square
+LAST_STEP = (
+    1e-5  # relative; Newton steps converge quadratically: what is left after this one is of the order of its square
+)
 
 
 @frozen(eq=False)
@@ -111,7 +113,9 @@ def _washout(t: Array, y: Array, w: Array, slowest: float, fastest: float) -> tu
         moved = min(max(k - gradient / curvature, slowest, k / 3), fastest, 3 * k) if curvature > 0 else k
         step = moved - k
         k = moved
-        if abs(step) <= LAST_STEP * k:  # the amplitude follows to first order; what is left is of the order of the step squared
+        if (
+            abs(step) <= LAST_STEP * k
+        ):  # the amplitude follows to first order; what is left is of the order of the step squared
             return a + slope_a * step, k
     return best_a, best_k
 
@@ -131,11 +135,20 @@ def _log_linear_rate(t: Array, y: Array, w: Array, slowest: float, fastest: floa
     spread = s * stt - st * st
     if spread <= 1e-12 * s * stt:
         return max(slowest, 1 / t[len(t) - 1])
-    return min(max((st * sl - s * stl) / spread, slowest), fastest)
+    slope = (st * sl - s * stl) / spread
+    return min(max(slope, slowest), fastest)
 
 
 def _washouts(
-    t: Array, y: Array, weights: Array, slowest: float, fastest: float, a: Array, k: Array, chi_square: Array, cov: Array
+    t: Array,
+    y: Array,
+    weights: Array,
+    slowest: float,
+    fastest: float,
+    a: Array,
+    k: Array,
+    chi_square: Array,
+    cov: Array,
 ) -> None:
     n, m = y.shape
     shared = weights.shape[1] == 1

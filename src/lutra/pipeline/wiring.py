@@ -122,7 +122,8 @@ def activity_curve(
     """Gather the activity of one lesion over the scans of one cycle. Scans without a usable activity are left out."""
     seen = [(t, m.values["activity"]) for t, m in zip(times_s, measurements, strict=True) if "activity" in m.values]
     try:
-        return Outcome(TimeActivityCurve(region, nuclide, [t for t, _ in seen], tuple(a for _, a in seen)))
+        times = [t for t, _ in seen]
+        return Outcome(TimeActivityCurve(region, nuclide, times, tuple(a for _, a in seen), tissue="tumour"))
     except InputError as error:
         return Outcome(None, (Finding(Severity.UNDETERMINED, "kinetics.no-curve", str(error)),))
 

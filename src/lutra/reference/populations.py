@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 from attrs import frozen
 
@@ -13,7 +14,7 @@ from lutra.core.errors import OutsideValidity
 
 @frozen
 class HalfLifePopulation:
-    """Effective half-lives of a tissue, lognormal over the population.
+    """Half-lives of a tissue, lognormal over the population.
 
     Parameters
     ----------
@@ -34,21 +35,45 @@ class HalfLifePopulation:
     source: str
 
 
-@cache
 def half_life_population(tissue: str, nuclide: str) -> HalfLifePopulation:
-    """Return the population of a tissue (`tumour`) and nuclide (`Lu-177`).
+    """Return the effective half-lives of a tissue (`tumour`, or `any`) and nuclide (`Lu-177`).
 
     Raises
     ------
     OutsideValidity
-        If there is none.
+        If there are none.
     """
-    tissues = tomllib.loads((files("lutra.reference") / "populations.toml").read_text("utf-8"))["half_life"]
-    if nuclide not in tissues.get(tissue, {}):
+    return _population("half_life", "effective half-lives", tissue, nuclide)
+
+
+def uptake_population(nuclide: str) -> HalfLifePopulation:
+    """Return the half-times of uptake after a nuclide's carrier is given; the same for every tissue.
+
+    Raises
+    ------
+    OutsideValidity
+        If there are none.
+    """
+    return _population("uptake_half_time", "uptake half-times", "any", nuclide)
+
+
+def tissues(nuclide: str) -> tuple[str, ...]:
+    """Tissues whose effective half-lives are known for a nuclide."""
+    return tuple(name for name, known in _table()["half_life"].items() if nuclide in known)
+
+
+def _population(kind: str, title: str, tissue: str, nuclide: str) -> HalfLifePopulation:
+    known = _table()[kind]
+    if nuclide not in known.get(tissue, {}):
         raise OutsideValidity(
-            f"no population of effective half-lives for {tissue} and {nuclide}",
+            f"no population of {title} for {tissue} and {nuclide}",
             where="reference/populations.toml",
             required="a published median and 95 % range",
             do="use a model that needs no population, or add one with its source",
         )
-    return HalfLifePopulation(**tissues[tissue][nuclide])
+    return HalfLifePopulation(**known[tissue][nuclide])
+
+
+@cache
+def _table() -> dict[str, Any]:
+    return tomllib.loads((files("lutra.reference") / "populations.toml").read_text("utf-8"))

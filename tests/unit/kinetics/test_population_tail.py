@@ -30,7 +30,7 @@ def curve(
         Estimate(v, Unit.BQ, {name.format(n=n): None if r is None else r * v for name, r in relative.items()})
         for n, v in enumerate(values_bq)
     )
-    return TimeActivityCurve("L1", "Lu-177", np.multiply(times_h, HOUR_S), activities)
+    return TimeActivityCurve("L1", "Lu-177", np.multiply(times_h, HOUR_S), activities, tissue="tumour")
 
 
 def fitted(

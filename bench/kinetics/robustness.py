@@ -2,9 +2,9 @@
 
 Truth: effective half-lives of 30 to 140 h and uptake half-times of .5 to 3 h, each uniform. Targets for each choice of scans: no
 integral wrong by more than 50 % without a Finding; 92 to 97 % of the 95 % intervals hold the truth; the median error is the
-noise-limited one. That is the error of the posterior median under the *true* distribution of half-lives, uptakes and noise, which no
-estimate can beat on average. Beside it stands the Cramer-Rao bound of washout and height with the uptake known: what noise alone costs
-without any population.
+noise-limited one. That is the error of the posterior median under the *true* distribution of half-lives, uptakes and noise, which
+no estimate can beat on average. Beside it stands the Cramer-Rao bound of washout and height with the uptake known: what noise alone
+costs without any population.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Mono-exponential fits of 245 000 voxels against a loop of scipy.optimize.curve_fit over them, and against plain numpy.
 
-Targets: at least 5000 times as fast as the bounded loop in the same run, equal to it within 1e-6. The loop runs over a sample of the
-same voxels and is scaled up; all are timed in turn, so that the ratios hold on a busy machine.
+Targets: at least 5000 times as fast as the bounded loop in the same run, equal to it within 1e-6. The loop runs over a sample of
+the same voxels and is scaled up; all are timed in turn, so that the ratios hold on a busy machine.
 """
 
 from __future__ import annotations

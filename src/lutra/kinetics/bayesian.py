@@ -24,15 +24,16 @@ from lutra.reference.populations import uptake_population
 MODEL = "bayesian"
 TITLE = "a curve of uptake and washout"
 
-NOISE = {"noise_median": 0.10, "noise_low": 0.05, "noise_high": 0.20}
+NOISE = {"noise_median": 0.095, "noise_low": 0.05, "noise_high": 0.18}
 """Relative noise of a point where none is stated: median and central 95 %; Lutra's own choice. [1]"""
 
 DEFAULTS = {
     **NOISE,
     "draws": 4000.0,
     "misfit_probability": 0.001,  # what no curve of this kind describes goes on to the next model
+    "early_relative_sd": 0.10,  # of what lies before the first scan: fast phases nobody saw; as in simulated patients
     "population_share": 0.25,  # of the variance of ln T: more left by the points, and the population decides noticeably
-    "noise_limit": 0.30,  # inferred noise above which the curve, not the noise, is to blame; Lutra's own choice
+    "residual_limit": 0.20,  # rms relative residual where noise was not evaluated; Lutra's own choice
 }
 """Options of `[kinetics.options.bayesian]` besides those of the population. [1]"""
 
@@ -113,8 +114,11 @@ def fit_posterior(
     found_posterior = weigh(points, prior)
     if misfit := _misfit(points, found_posterior, options):
         return Outcome(None, (refusal(curve, TITLE, misfit, "check the points, or let the next model answer"),))
-    fit = describe(curve, found_posterior, prior, model, int(options["draws"]), seed)
-    _, half_life_sd, mean_uptake, uptake_sd = found_posterior.log_spread()
+    fit = describe(
+        curve, found_posterior, prior, model, int(options["draws"]), seed, early_sd=options["early_relative_sd"]
+    )
+    half_life_sd = found_posterior.log_half_life()[1]
+    mean_uptake, uptake_sd = found_posterior.log_uptake()
     findings = []
     if points.sd_bq is None:
         findings.append(_noise_assumed(curve, found_posterior, options))
@@ -133,15 +137,15 @@ def _misfit(points: Points, found: Posterior, options: dict[str, float]) -> str:
     if n < 3:
         return ""
     if points.sd_bq is None:
-        noise = exp(float(found.weight.sum((0, 1)) @ np.log(found.noise)))
-        text = f"points that scatter by {noise:.0%} about the best curve, more than {options['noise_limit']:.0%}"
-        return text if noise > options["noise_limit"] else ""
-    text = f"chi-square {found.lowest_chi_square:.3g} with {n - 2} degrees of freedom: the residuals exceed the counting noise"
-    return text if chi2.sf(found.lowest_chi_square, n - 2) < options["misfit_probability"] else ""
+        rms = (found.misfit / n) ** 0.5
+        text = f"rms relative residual {rms:.0%}, more than {options['residual_limit']:.0%}"
+        return text if rms > options["residual_limit"] else ""
+    text = f"chi-square {found.misfit:.3g} with {n - 2} degrees of freedom: the residuals exceed the counting noise"
+    return text if chi2.sf(found.misfit, n - 2) < options["misfit_probability"] else ""
 
 
 def _noise_assumed(curve: TimeActivityCurve, found: Posterior, options: dict[str, float]) -> Finding:
-    noise = exp(float(found.weight.sum((0, 1)) @ np.log(found.noise)))
+    noise = exp(found.log_noise())
     text = (
         f"{curve.region}: the uncertainty of the activities is not known; it is taken between {options['noise_low']:.0%} and "
         f"{options['noise_high']:.0%} of each, and as far as the points scatter it is {noise:.0%}; state it to narrow or widen "

@@ -48,7 +48,7 @@ def scaled_by_spect(
     Raises
     ------
     OutsideValidity
-        If the SPECT lies outside the planar times, where the planar curve would have to be extrapolated, or counts are not positive.
+        If the SPECT lies outside the planar times, where their curve would have to be extrapolated, or counts are not positive.
     """
     times = np.asarray(times_s, dtype=np.float64)
     counts = np.array([p.value for p in planar])

@@ -73,15 +73,6 @@ def fit_exponentials(
     return Solutions(parameters, chi_square, converged)
 
 
-def jacobian(times: Array, parameters: Array, binding: Array) -> Array:
-    """Differentiate a sum of exponentials by its free amplitudes and by ln k. (n, p)"""
-    phases, m = binding.shape
-    rates = np.exp(parameters[m:])
-    shapes = np.exp(-np.outer(times, rates))
-    by_log_rate = -(binding @ parameters[:m]) * rates * times[:, None] * shapes
-    return np.hstack((shapes @ binding, by_log_rate))
-
-
 def _weighted(t: Array, y: Array, v: Array, binding: Array, p: Array, residuals: Array, rows: Array) -> float:
     """Half the sum of squares at `p`; fills the weighted residuals and the rows of the Jacobian of the curve."""
     phases, m = binding.shape
@@ -221,7 +212,7 @@ def _sums(
     t: Array, y: Array, inverse_sd: Array, binding: Array, nodes: Array, bounds: Array,
     parameters: Array, chi_square: Array, converged: npt.NDArray[np.bool_],
 ) -> None:  # fmt: skip
-    for c in numba.prange(y.shape[1]):
+    for c in range(y.shape[1]):
         one, v = y[:, c].copy(), inverse_sd[:, c].copy()
         _compiled_start(t, one, v, binding, nodes, bounds[0], parameters[c])
         cost, good = _compiled_descend(t, one, v, binding, bounds, parameters[c])
@@ -234,4 +225,4 @@ _compiled_weighted: Any = _jit(_weighted)
 _compiled_solve: Any = _jit(_solve)
 _compiled_start: Any = _jit(_start)
 _compiled_descend: Any = _jit(_descend)
-_each_sum: Any = numba.njit(nogil=True, cache=True, error_model="numpy", parallel=True)(_sums)
+_each_sum: Any = _jit(_sums)

@@ -122,8 +122,8 @@ class Haenscheid:
         if outside > 0.05:
             ends = (scan.time_s / HOUR_S / h for h in (scan.population.high_h, scan.population.low_h))
             text = (
-                f"{curve.region}: for {outside:.0%} of the population the scan at {scan.time_s / HOUR_S:.1f} h lies outside {low:g} "
-                f"to {high:g} half-lives, where 2 t A / ln 2 errs by less than -11 % to +6 %; at the ends of its 95 % it "
+                f"{curve.region}: for {outside:.0%} of the population the scan at {scan.time_s / HOUR_S:.1f} h lies outside "
+                f"{low:g} to {high:g} half-lives, where 2 t A / ln 2 errs by less than -11 % to +6 %; at the ends of its 95 % it "
                 f"gives {' and '.join(f'{haenscheid_ratio(end):.2f}' for end in ends)} of the integral"
             )
             findings.append(Finding(Severity.WARNING, "kinetics.outside-validity", text))

@@ -89,8 +89,8 @@ class Posterior:
         Sums to one. (x, u, s)
     size, size_sd
         Of ln a [ln Bq] where `log_size`, else of a [Bq]. (x, u, s)
-    lowest_chi_square
-        Smallest over the grid for the smallest noise misfit. [1]
+    misfit
+        Smallest sum of squared residuals, each over its variance; of relative residuals where the noise is not known. [1]
     """
 
     half_life_s: Array
@@ -100,19 +100,26 @@ class Posterior:
     size: Array
     size_sd: Array
     log_size: bool
-    lowest_chi_square: float
+    misfit: float
 
     def mean_integral(self) -> float:
         """Mean of the time-integrated activity. [Bq.s]"""
-        mean = np.exp(self.size + self.size_sd**2 / 2) if self.log_size else self.size
-        seconds = (self.half_life_s[:, None] - self.uptake_s) / log(2)
-        return float((self.weight * mean * seconds[:, :, None]).sum())
+        x, u, s = np.nonzero(self.weight)
+        size, spread = self.size[x, u, s], self.size_sd[x, u, s]
+        mean = np.exp(size + spread**2 / 2) if self.log_size else size
+        return float(self.weight[x, u, s] @ (mean * (self.half_life_s[x] - self.uptake_s[u]))) / log(2)
 
-    def log_spread(self) -> tuple[float, float, float, float]:
-        """Mean and sd of ln T, then of ln T_u. [ln s]"""
-        return (*_moments(np.log(self.half_life_s), self.weight.sum((1, 2))), *_moments(
-            np.log(self.uptake_s), self.weight.sum((0, 2))
-        ))  # fmt: skip
+    def log_half_life(self) -> tuple[float, float]:
+        """Mean and standard deviation of ln T. [ln s]"""
+        return _moments(np.log(self.half_life_s), self.weight.sum(axis=(1, 2)))
+
+    def log_uptake(self) -> tuple[float, float]:
+        """Mean and standard deviation of ln T_u. [ln s]"""
+        return _moments(np.log(self.uptake_s), self.weight.sum(axis=(0, 2)))
+
+    def log_noise(self) -> float:
+        """Mean of the logarithm of the relative noise. [1]"""
+        return float(self.weight.sum(axis=(0, 1)) @ np.log(self.noise))
 
     def draws(self, n: int, seed: int) -> tuple[Array, Array, Array]:
         """Draw sizes [Bq], half-lives [s] and uptake half-times [s]: one from each of n equally likely strata. (n,) each"""
@@ -124,11 +131,8 @@ class Posterior:
         normal = ndtri(random.permutation((np.arange(n) + random.random(n)) / n))
         size = self.size[x, u, s] + self.size_sd[x, u, s] * normal
         size = np.exp(size) if self.log_size else np.maximum(size, 0)
-        jitter = random.random((2, n)) - 0.5  # within the cell
-        half_life = self.half_life_s[x] * np.exp(jitter[0] * _width(self.half_life_s))
-        uptake = self.uptake_s[u] * np.exp(jitter[1] * _width(self.uptake_s))
         order = random.permutation(n)
-        return size[order], half_life[order], uptake[order]
+        return size[order], self.half_life_s[x[order]], self.uptake_s[u[order]]
 
 
 def posterior(
@@ -186,7 +190,7 @@ def posterior(
         size,
         size_sd,
         proportional,
-        float(chi.min()),
+        float(chi.min()) * (1.0 if sd_bq is not None else float(np.exp(2 * log_noise[-1]))),
     )
 
 
@@ -222,10 +226,6 @@ def _absolute(y: Array, shapes: Array, sd: Array) -> tuple[Array, Array, Array, 
 
 def _middles(low: float, high: float, cells: int) -> Array:
     return low + (np.arange(cells) + 0.5) / cells * (high - low)
-
-
-def _width(middles: Array) -> float:
-    return float(np.log(middles[1] / middles[0]))
 
 
 def _closed_in(low: float, high: float, near: npt.NDArray[np.bool_]) -> tuple[float, float]:

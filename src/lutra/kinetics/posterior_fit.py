@@ -29,15 +29,22 @@ def weigh(points: Points, prior: Prior, activities_bq: Array | None = None) -> P
     return posterior(points.times_s, y, sd, points.relative_sd, prior)
 
 
-def describe(curve: TimeActivityCurve, found: Posterior, prior: Prior, model: str, n: int, seed: int) -> TacFit:
+def describe(
+    curve: TimeActivityCurve, found: Posterior, prior: Prior, model: str, n: int, seed: int, *, early_sd: float
+) -> TacFit:
     """Describe a posterior as a fit.
 
     The value of the integral is the *mean* of the posterior: means, unlike medians, stay true when the doses of cycles are added,
     and the budget's standard deviation is one about the mean. The interval comes from the quantiles of `n` draws. Noise, half-life
     and uptake are one source, "fit: <region>"; sources common to the scans are propagated to first order.
+
+    What lies before the first scan was seen by nobody: fast phases that the curve does not have are let to change that part by
+    `early_sd` of it. [1]
     """
     size, half_life, uptake = found.draws(n, seed)
-    integrals = size * (half_life - uptake) / log(2)
+    before = size * _until(curve.times_s[0], half_life, uptake)
+    unseen = early_sd * np.random.default_rng([seed, 1]).standard_normal(n)
+    integrals = np.maximum(size * (half_life - uptake) / log(2) + unseen * before, 0)
     source = fit_source(curve)
     value = found.mean_integral()
     first, last = curve.times_s[0], curve.times_s[-1]

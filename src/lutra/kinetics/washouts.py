@@ -134,9 +134,8 @@ def _log_linear_rate(t: Array, y: Array, w: Array, slowest: float, fastest: floa
             stl += weight * t[i] * logarithm
     spread = s * stt - st * st
     if spread <= 1e-12 * s * stt:
-        return max(slowest, 1 / t[len(t) - 1])
-    slope = (st * sl - s * stl) / spread
-    return min(max(slope, slowest), fastest)
+        return max(slowest, float(1 / t[len(t) - 1]))
+    return float(min(max((st * sl - s * stl) / spread, slowest), fastest))
 
 
 def _washouts(

@@ -13,7 +13,7 @@ from lutra.core.errors import OutsideValidity
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.units import HOUR_S
 from lutra.kinetics.observed import Points, observed, refusal
-from lutra.kinetics.population import TailPopulation, population_used, tail_population
+from lutra.kinetics.population import FEW, TailPopulation, population_used, tail_population
 from lutra.kinetics.posterior import Lognormal, Posterior, Prior
 from lutra.kinetics.posterior_fit import describe, weigh
 from lutra.kinetics.settings import positive
@@ -24,14 +24,14 @@ from lutra.reference.populations import uptake_population
 MODEL = "bayesian"
 TITLE = "a curve of uptake and washout"
 
-NOISE = {"noise_median": 0.095, "noise_low": 0.05, "noise_high": 0.18}
+NOISE = {"noise_median": 0.09, "noise_low": 0.05, "noise_high": 0.16}
 """Relative noise of a point where none is stated: median and central 95 %; Lutra's own choice. [1]"""
 
 DEFAULTS = {
     **NOISE,
     "draws": 4000.0,
     "misfit_probability": 0.001,  # what no curve of this kind describes goes on to the next model
-    "early_relative_sd": 0.10,  # of what lies before the first scan: fast phases nobody saw; as in simulated patients
+    "early_relative_sd": 0.10,  # of the first day before the first scan: fast phases nobody saw, as in simulated patients
     "population_share": 0.25,  # of the variance of ln T: more left by the points, and the population decides noticeably
     "residual_limit": 0.20,  # rms relative residual where noise was not evaluated; Lutra's own choice
 }
@@ -83,8 +83,9 @@ class Bayesian:
         if share > options["population_share"]:
             what = f"{share:.0%} of what is not known of the effective half-life is left open by the points and taken"
             findings = (*findings, population_used(curve, population, MODEL, what))
-        findings = (*findings, *_outside(fit, population))
-        return Outcome(evolve(fit, identifiable=share <= options["population_share"]), findings)
+        findings = (*_too_few(fit), *findings, *_outside(fit, population))
+        identifiable = share <= options["population_share"] and len(curve.times_s) not in FEW
+        return Outcome(evolve(fit, identifiable=identifiable), findings)
 
 
 def prior_of(curve: TimeActivityCurve, half_life: Lognormal, options: dict[str, float]) -> Prior:
@@ -152,6 +153,18 @@ def _noise_assumed(curve: TimeActivityCurve, found: Posterior, options: dict[str
         "the interval rightly"
     )
     return Finding(Severity.WARNING, "kinetics.noise-assumed", text)
+
+
+def _too_few(fit: TacFit) -> tuple[Finding, ...]:
+    n = len(fit.curve.times_s)
+    if n not in FEW:
+        return ()
+    subject = {1: "one point does", 2: "two points do"}[n]
+    text = (
+        f"{fit.curve.region}: {subject} not identify a curve; {fit.extrapolated_fraction:.0%} of the integral lies outside the "
+        "measured times, and nothing shows whether the curve is the assumed one; at least three scans into the washout are required"
+    )
+    return (Finding(Severity.WARNING, FEW[n], text),)
 
 
 def _outside(fit: TacFit, population: TailPopulation) -> tuple[Finding, ...]:

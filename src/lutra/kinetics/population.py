@@ -22,6 +22,9 @@ from lutra.reference.populations import half_life_population
 
 Array = npt.NDArray[np.float64]
 
+FEW = {1: "kinetics.one-point-does-not-identify-a-curve", 2: "kinetics.two-points-do-not-identify-a-curve"}
+"""Findings of so many points, whatever the model."""
+
 RANGE = ("half_life_median_h", "half_life_low_h", "half_life_high_h")
 
 

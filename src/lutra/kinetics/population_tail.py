@@ -14,7 +14,7 @@ from lutra.core.estimate import K_95, Draws, Estimate, Unit
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.core.units import HOUR_S
-from lutra.kinetics.population import population_used, tail_population
+from lutra.kinetics.population import FEW, population_used, tail_population
 from lutra.kinetics.propagation import linear_budget
 from lutra.kinetics.settings import positive
 from lutra.ports import Settings
@@ -26,7 +26,6 @@ MODEL = "population-tail"
 MINIMUM_DRAWS = 2000
 UPTAKE_SOURCE = "uptake phase"
 BAND_END_S = 300 * HOUR_S
-_CODES = {1: "kinetics.one-point-does-not-identify-a-curve", 2: "kinetics.two-points-do-not-identify-a-curve"}
 _MANY = "kinetics.points-do-not-identify-a-curve"
 
 
@@ -226,4 +225,4 @@ def _not_identified(fit: TacFit, physical_s: float) -> Finding:
         f"{curve.region}: {subject} not identify a curve; {implied}; {fit.extrapolated_fraction:.0%} of the integral lies "
         f"outside the measured times and rests on the population and on an assumed uptake; {needed}"
     )
-    return Finding(Severity.WARNING, _CODES.get(n, _MANY), text)
+    return Finding(Severity.WARNING, FEW.get(n, _MANY), text)

@@ -109,6 +109,12 @@ class Posterior:
         mean = np.exp(size + spread**2 / 2) if self.log_size else size
         return float(self.weight[x, u, s] @ (mean * (self.half_life_s[x] - self.uptake_s[u]))) / log(2)
 
+    def mean_half_lives(self) -> tuple[float, float]:
+        """Means of the effective half-life and of the half-time of uptake. [s]"""
+        return float(self.weight.sum(axis=(1, 2)) @ self.half_life_s), float(
+            self.weight.sum(axis=(0, 2)) @ self.uptake_s
+        )
+
     def log_half_life(self) -> tuple[float, float]:
         """Mean and standard deviation of ln T. [ln s]"""
         return _moments(np.log(self.half_life_s), self.weight.sum(axis=(1, 2)))

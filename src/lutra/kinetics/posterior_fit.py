@@ -18,6 +18,8 @@ from lutra.kinetics.propagation import linear_budget, shared_matrix
 Array = npt.NDArray[np.float64]
 
 BAND_END_S = 300 * HOUR_S
+FAST_PHASES_S = 24 * HOUR_S
+"""Phases faster than the washout are over by then."""
 BAND_DRAWS = 400
 STEP = 1e-3  # relative, of the numerical derivatives by the activities
 
@@ -38,11 +40,11 @@ def describe(
     and the budget's standard deviation is one about the mean. The interval comes from the quantiles of `n` draws. Noise, half-life
     and uptake are one source, "fit: <region>"; sources common to the scans are propagated to first order.
 
-    What lies before the first scan was seen by nobody: fast phases that the curve does not have are let to change that part by
-    `early_sd` of it. [1]
+    What lies before the first scan was seen by nobody: fast phases that the curve does not have may change that part, of the first
+    day at most, by `early_sd` of it. [1]
     """
     size, half_life, uptake = found.draws(n, seed)
-    before = size * _until(curve.times_s[0], half_life, uptake)
+    before = size * _until(min(curve.times_s[0], FAST_PHASES_S), half_life, uptake)
     unseen = early_sd * np.random.default_rng([seed, 1]).standard_normal(n)
     integrals = np.maximum(size * (half_life - uptake) / log(2) + unseen * before, 0)
     source = fit_source(curve)
@@ -58,10 +60,9 @@ def describe(
         )
 
     shared = _shared_gradient(curve, prior, value)
-    best = (size.mean(), log(2) / half_life.mean(), log(2) / uptake.mean())
-    best_integral = best[0] * (1 / best[1] - 1 / best[2])
-    scale = value / best_integral  # the one curve that is drawn has the integral that is stated
-    phases = (Phase(best[0] * scale, best[1]), Phase(-best[0] * scale, best[2]))
+    mean_half_life, mean_uptake = found.mean_half_lives()
+    amplitude = value * log(2) / (mean_half_life - mean_uptake)  # the one curve shown has the integral that is stated
+    phases = (Phase(amplitude, log(2) / mean_half_life), Phase(-amplitude, log(2) / mean_uptake))
     parameters = {
         "amplitude": drawn(size, Unit.BQ),
         "washout_rate": drawn(log(2) / half_life, Unit.PER_S),
@@ -75,7 +76,7 @@ def describe(
         time_integrated_activity=drawn(
             integrals, Unit.BQ_S, value, linear_budget(shared, curve.activities, noise=False)
         ),
-        effective_half_life=drawn(half_life, Unit.S),
+        effective_half_life=drawn(half_life, Unit.S, mean_half_life),
         extrapolated_fraction=float(np.clip(1 - inside.mean() / integrals.mean(), 0, 1)),
         identifiable=True,
         band=_band(curve, phases, (size, half_life, uptake), shared / value),

@@ -102,8 +102,12 @@ def test_three_late_points_leave_only_the_uptake_to_the_population() -> None:
 def test_one_point_takes_the_half_life_from_its_population() -> None:
     one = curve((96.0,), shape((96.0,), 60), tissue="tumour")
     outcome = Bayesian().fit(one, NO_SETTINGS, 3)
-    assert [(f.severity, f.code) for f in outcome.findings][1:] == [(Severity.WARNING, "kinetics.population-half-life")]
-    assert outcome.findings[1].evidence["population"] == "tumour"
+    assert [(f.severity, f.code) for f in outcome.findings] == [
+        (Severity.WARNING, "kinetics.one-point-does-not-identify-a-curve"),
+        (Severity.INFO, "kinetics.population-uptake"),
+        (Severity.WARNING, "kinetics.population-half-life"),
+    ]
+    assert outcome.findings[2].evidence["population"] == "tumour"
     fit = outcome.value
     assert fit is not None
     assert not fit.identifiable
@@ -184,6 +188,7 @@ def test_the_seed_moves_only_the_draws() -> None:
     assert one is not None
     assert other is not None
     assert one.time_integrated_activity.value == other.time_integrated_activity.value
+    assert one.effective_half_life.value == other.effective_half_life.value
     a, b = (f.time_integrated_activity.evaluated_interval() for f in (one, other))
     assert a == pytest.approx(b, rel=0.01)
     assert a != b

@@ -100,7 +100,7 @@ def _run(
         demons.SetSmoothDisplacementField(True)  # noqa: FBT003 theirs
         demons.SetStandardDeviations(smoothing_voxels)
         field = demons.Execute(one, other) if field is None else demons.Execute(one, other, _on(field, one))
-    return np.array(SimpleITK.GetArrayViewFromImage(_on(field, here)).transpose(2, 1, 0, 3), np.float32)
+    return np.asarray(SimpleITK.GetArrayFromImage(_on(field, here)).transpose(2, 1, 0, 3), np.float32)
 
 
 def _coarser(image: SimpleITK.Image, factor: int) -> SimpleITK.Image:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import evolve, frozen
 
-from lutra.align import RigidRegistration
+from lutra.align.rigid import RigidRegistration
 from lutra.core.finding import Outcome
 from lutra.core.frozen import FrozenMap
 from lutra.core.grid import Grid

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from attrs import evolve
 
-from lutra.align import RigidRegistration
+from lutra.align.rigid import RigidRegistration
 from lutra.core.frozen import FrozenMap
 from lutra.core.region import ContourSet
 from lutra.core.units import Unit

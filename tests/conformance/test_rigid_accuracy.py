@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from attrs import evolve
 
-from lutra.align import RigidRegistration
+from lutra.align.rigid import RigidRegistration
 from lutra.core.finding import Outcome
 from lutra.core.frozen import FrozenMap
 from lutra.core.transform import Transform

@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK
 from scipy import ndimage
 
-from lutra.align import RigidRegistration
+from lutra.align.rigid import RigidRegistration
 from lutra.core.frozen import FrozenMap
 from lutra.core.grid import Grid
 from lutra.core.units import Unit

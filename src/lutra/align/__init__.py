@@ -4,7 +4,6 @@ from lutra.align.failure import beyond
 from lutra.align.landmarks import from_landmarks, target_error_mm
 from lutra.align.nudge import nudged
 from lutra.align.plan import FrameImage, Link, Plan, plan_links
-from lutra.align.rigid import RigidRegistration
 from lutra.align.settings import AlignSettings
 from lutra.align.shared_frame import SharedFrame
 
@@ -13,7 +12,6 @@ __all__ = [
     "FrameImage",
     "Link",
     "Plan",
-    "RigidRegistration",
     "SharedFrame",
     "beyond",
     "from_landmarks",

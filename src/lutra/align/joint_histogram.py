@@ -7,24 +7,16 @@ because a sample costs little: one interpolation gives value and slope together.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba as nb
 import numpy as np
 
-Loop = TypeVar("Loop", bound=Callable[..., Any])
+from lutra.physics.compiled import compiled
 
 OUTSIDE = -1.0
 """Value of a point that the moving image does not hold. Grey levels are positive."""
 LEVELS, BODY, BLANK = 16, 64, 255
 """Scan of offsets: grey levels, the mark of a voxel within the body, and a voxel that no image holds."""
-
-
-def compiled(loop: Loop) -> Loop:
-    """Compile on first use and keep the result on disk; no fast mathematics, which would cost the last bit its meaning."""
-    fast: Any = nb.njit(nogil=True, cache=True, error_model="numpy")(loop)
-    return cast("Loop", fast)
 
 
 @compiled

@@ -8,16 +8,12 @@ from lutra.core.estimate import Estimate, Unit
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.dose.settings import DoseSettings
+from lutra.physics import hounsfield
 
 DENSITY_SOURCE = "tissue density"
 
-HU_NODES = (-98.0, 14.0, 23.0, 101.0, 1600.0)
-DENSITY_NODES_G_PER_ML = (0.930, 1.030, 1.031, 1.0762, 1.9642)
-"""Density of tissue over CT number, piecewise linear, from adipose tissue to cortical bone [schneider2000].
-
-The published connective-tissue branch (1.1199 g/mL at 100 HU) falls to 1.0762 at 101 HU. Here 23 HU is joined straight to the
-skeletal branch, so that density never falls with HU. Tissue of 0 HU has 1.0175 g/mL: it is not water.
-"""
+HU_NODES, DENSITY_NODES_G_PER_ML = hounsfield.HU_NODES[1:-1], hounsfield.DENSITY_NODES_G_PER_ML[1:-1]
+"""The part of the density curve that is tissue: adipose tissue to cortical bone, -98 to 1600 HU [schneider2000]."""
 
 
 def mass_from_volume(volume: Estimate, settings: DoseSettings, density_source: str) -> Outcome[Estimate]:

@@ -12,6 +12,10 @@ R = TypeVar("R")
 
 
 def compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile on first use and keep the machine code for the next time."""
+    """Compile on first use and keep the machine code for the next time; other threads run meanwhile.
+
+    No fast mathematics: what may be contracted or reordered differs between a fresh compilation and one read back from disk, and
+    so would the last bit of the result.
+    """
     fast: Callable[P, R] = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     return fast

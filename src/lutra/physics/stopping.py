@@ -15,7 +15,7 @@ RADIATIVE = {  # kinetic energy [keV]: radiative energy loss over N_A alpha r_e^
     10.0: 5.08, 30.0: 5.00, 60.0: 4.83, 90.0: 4.73, 150.0: 4.62, 250.0: 4.59, 400.0: 4.73, 550.0: 4.96, 800.0: 5.40, 1250.0: 6.17,
     2000.0: 7.25, 3000.0: 8.20,
 }  # fmt: skip
-"""Dimensionless radiative cross section of water, fitted to [nistir4999]; other light media have the same within 3 %."""
+"""Dimensionless radiative cross section of water, fitted to [nistir4999]; other media of the body have the same within 9 %."""
 
 
 def collision_stopping(medium: Material, kev: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -45,7 +45,7 @@ def _density(medium: Material, tau: npt.NDArray[np.float64]) -> npt.NDArray[np.f
 def radiative_stopping(medium: Material, kev: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Mass radiative stopping power, energy that leaves as bremsstrahlung. [keV cm2/g] (n)
 
-    Within 5 % of [nistir4999] for the tissues, 10 keV to 3 MeV; it is at most 1.5 % of the whole there.
+    Within 9 % of [nistir4999] for the tissues, 10 keV to 3 MeV; it is at most 1.5 % of the whole there.
     """
     unit = 6.02214e23 / 137.036 * (2.8179403e-13) ** 2
     charge = sum(share * z * (z + 1) / atomic_weight(z) for z, share in medium.fractions.items())

@@ -140,20 +140,20 @@ def dose_table(lesion: LesionView) -> tuple[list[str], list[tuple[int, list[Dose
 
 
 @frozen
-class Grid:
+class LesionGrid:
     """Lesions by images; None where nobody looked for lesions."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[CorrespondenceView | None, ...]], ...]
 
 
-def correspondence_grid(subject: SubjectView) -> Grid:
+def correspondence_grid(subject: SubjectView) -> LesionGrid:
     """Put the lesions of a subject against its images, both in order."""
     by_place = {(c.lesion_id, c.series_label): c for c in subject.correspondences}
     order = [s.label for s in subject.series]
     columns = sorted({c.series_label for c in subject.correspondences}, key=order.index)
     lesions = dict.fromkeys(c.lesion_id for c in subject.correspondences)
-    return Grid(
+    return LesionGrid(
         tuple(columns), tuple((lesion, tuple(by_place.get((lesion, c)) for c in columns)) for lesion in lesions)
     )
 

@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 from scipy import ndimage
 
-from lutra.align import RigidRegistration
+from lutra.align.rigid import RigidRegistration
 from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap
 from lutra.core.grid import Grid

@@ -8,23 +8,11 @@ linear map, and :func:`back_views` is the transpose of :func:`forward_views` ste
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 
-import numba as nb
 import numpy as np
 
-Loop = TypeVar("Loop", bound=Callable[..., None])
-
-
-def compiled(loop: Loop) -> Loop:
-    """Compile on first use and keep the result on disk; other threads run meanwhile.
-
-    No fast mathematics: what may be contracted or reordered differs between a fresh compilation and one read back from disk, and
-    so would the last bit of the result.
-    """
-    fast: Any = nb.njit(nogil=True, cache=True, error_model="numpy")(loop)
-    return cast("Loop", fast)
+from lutra.physics.compiled import compiled
 
 
 @compiled

@@ -10,8 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from lutra.core.curve import TacFit, TimeActivityCurve
-from lutra.core.dose import DoseResult
-from lutra.core.estimate import Estimate
+from lutra.core.dose import CycleDoses, DoseProblem
 from lutra.core.finding import Outcome
 from lutra.core.frozen import FrozenMap
 from lutra.core.region import Region
@@ -61,22 +60,10 @@ class KineticsModel(Protocol):
 
 
 class DoseEngine(Protocol):
-    """Turns time-integrated activity into absorbed dose of a region."""
+    """Turns time-integrated activity into absorbed dose of every region of a cycle."""
 
-    def dose(
-        self, fit: TacFit, region: Region, image: Volume, mass: Estimate, settings: Settings
-    ) -> Outcome[DoseResult]:
-        """Return the dose.
-
-        Parameters
-        ----------
-        fit
-            Curve and time-integrated activity of the region.
-        region, image
-            Where it is, and the activity image of one time point on the same grid. [Bq/mL]
-        mass
-            Mass of the region. [g]
-        """
+    def dose(self, problem: DoseProblem, settings: Settings, seed: int) -> Outcome[CycleDoses]:
+        """Return the doses of the targets; one that cannot be given leaves a Finding and the others go on."""
 
 
 class ResponseCriterion(Protocol):

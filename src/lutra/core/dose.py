@@ -1,4 +1,4 @@
-"""Absorbed dose of one region."""
+"""Absorbed dose: what is asked of an engine, and what it answers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,77 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
+from lutra.core.curve import TacFit
+from lutra.core.errors import UnitMismatch
 from lutra.core.estimate import Estimate
 from lutra.core.frozen import FrozenMap, float64, frozen_map
+from lutra.core.region import Region
+from lutra.core.units import Unit
 from lutra.core.volume import Volume
+
+
+@frozen(eq=False)
+class DoseTarget:
+    """A region whose dose is asked for.
+
+    Parameters
+    ----------
+    region
+        Where it is, on the grid of the problem's image.
+    fit
+        Its curve with the time-integrated activity; None where it has none of its own and receives cross-dose only.
+    mass
+        [g]
+    name
+        Organ name or lesion id, as the curve has it.
+    tissue
+        What it is, as populations and tissues of radiobiology are named: `tumour`, `kidney`, `liver`, `marrow`.
+    """
+
+    region: Region
+    fit: TacFit | None
+    mass: Estimate
+    name: str
+    tissue: str = "tumour"
+
+
+@frozen(eq=False)
+class DoseProblem:
+    """Everything that decides the absorbed doses of one cycle.
+
+    Parameters
+    ----------
+    nuclide
+        `Lu-177`.
+    image
+        Activity at one time: within each region its distribution, whose total is the region's fit. [Bq/mL]
+    targets
+        Where regions overlap, a voxel belongs to the first that holds it: lesions before organs.
+    remainder
+        Curve of all activity in the image outside the targets; None where it was not measured.
+    ct
+        CT of the same session on the grid of the image; None where there is none. [HU]
+
+    Raises
+    ------
+    UnitMismatch, GridMismatch
+        If the image is not in Bq/mL, the CT not in HU, or something lies on another grid.
+    """
+
+    nuclide: str
+    image: Volume
+    targets: tuple[DoseTarget, ...]
+    remainder: TacFit | None = None
+    ct: Volume | None = None
+
+    def __attrs_post_init__(self) -> None:
+        for volume, unit in ((self.image, Unit.BQ_PER_ML), (self.ct, Unit.HU)):
+            if volume is not None and volume.unit is not unit:
+                raise UnitMismatch(f"an image in {volume.unit.value}", required=unit.value)
+        for target in self.targets:
+            self.image.grid.require_match(target.region.grid, f"dose of {target.name}")
+        if self.ct is not None:
+            self.image.grid.require_match(self.ct.grid, "CT of the dose")
 
 
 @frozen(eq=False)
@@ -47,6 +115,8 @@ class DoseResult:
         Mass the energy was divided by. [g]
     dvh
         Distribution within the region, where the engine resolves voxels.
+    parts
+        What the best value is made of, by name: `electrons`, `photons`, or the regions it comes from. [Gy]
     """
 
     region: str
@@ -54,6 +124,7 @@ class DoseResult:
     absorbed_dose: Estimate
     mass: Estimate
     dvh: Dvh | None = None
+    parts: FrozenMap[str, float] = field(factory=FrozenMap, converter=frozen_map)
 
 
 @frozen(eq=False)
@@ -76,3 +147,19 @@ class DoseMap:
     sd: Volume | None
     engine: str
     audit: FrozenMap[str, float] = field(factory=FrozenMap, converter=frozen_map)
+
+
+@frozen(eq=False)
+class CycleDoses:
+    """Answer of one engine for one cycle.
+
+    Parameters
+    ----------
+    results
+        One per target that could be given, in the order of the targets.
+    dose
+        Dose of every voxel, where the engine resolves voxels.
+    """
+
+    results: tuple[DoseResult, ...]
+    dose: DoseMap | None = None

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = re.compile(r'"((?:ingest|quantify|segment|align|track|kinetics|dose|safety|response|pipeline|study)\.[a-z0-9-]+)"')
+CODE = re.compile(
+    r'"((?:ingest|quantify|segment|align|track|kinetics|dose|safety|response|pipeline|study)\.[a-z0-9-]+)"'
+)
 STEPS = re.compile(r'conductor\.step\(\s*f?"([a-z]+\.[a-z-]+)')
 
 

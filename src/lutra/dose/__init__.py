@@ -4,14 +4,17 @@ Engines answer side by side; :func:`compare_engines` says where they differ by m
 """
 
 from lutra.dose.compare import compare_engines
-from lutra.dose.local import LocalDeposition
 from lutra.dose.mass import mass_from_ct, mass_from_volume
 from lutra.dose.settings import DoseSettings
 from lutra.dose.sphere import SphereModel
+from lutra.dose.voxel_engines import Fft, FullMonteCarlo, Hybrid, Local
 
 __all__ = [
     "DoseSettings",
-    "LocalDeposition",
+    "Fft",
+    "FullMonteCarlo",
+    "Hybrid",
+    "Local",
     "SphereModel",
     "compare_engines",
     "mass_from_ct",

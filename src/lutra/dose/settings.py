@@ -25,14 +25,18 @@ class DoseSettings:
     ct_density_relative_sd
         Standard uncertainty of a soft tissue density read from CT. [1] Half of the 4 % by which the two branches of the
         published conversion disagree where they meet, at 100 HU (Schneider 2000).
+    distribution_scan_h
+        The SPECT whose voxels spread the activity of a region is the one nearest to this time. [h] At 24 h what is not bound has
+        washed out and the counts are still many.
     options
         One table per engine, by its short or qualified name.
     """
 
-    engines: tuple[str, ...] = ("sphere", "local")
+    engines: tuple[str, ...] = ("hybrid", "sphere")
     soft_tissue_density_g_per_ml: float = 1.03
     soft_tissue_density_relative_sd: float = 0.03
     ct_density_relative_sd: float = 0.02
+    distribution_scan_h: float = 24.0
     options: FrozenMap[str, Settings] = field(factory=FrozenMap, converter=frozen_map)
 
     def __attrs_post_init__(self) -> None:
@@ -44,20 +48,3 @@ class DoseSettings:
                 required=f"one of: {', '.join(self.engines)}",
                 do="correct the name, or add the engine to dose.engines",
             )
-
-
-def refuse_options(settings: Settings, engine: str) -> None:
-    """Raise if an engine without options is given some.
-
-    Raises
-    ------
-    ProtocolError
-        Naming them.
-    """
-    if settings:
-        raise ProtocolError(
-            f"unknown setting {', '.join(sorted(settings))}",
-            where=f"dose.options.{engine}",
-            required="none: this engine has no options",
-            do="remove it",
-        )

@@ -2,67 +2,73 @@
 
 from __future__ import annotations
 
-from lutra.core.curve import TacFit
-from lutra.core.dose import DoseResult
-from lutra.core.errors import OutsideValidity
+from lutra.core.dose import CycleDoses, DoseProblem, DoseResult, DoseTarget
+from lutra.core.errors import UsageError
 from lutra.core.estimate import Estimate, Unit
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
-from lutra.core.region import Region
-from lutra.core.volume import Volume
-from lutra.dose.settings import refuse_options
-from lutra.physics.sphere_dose import sphere_s_value
+from lutra.dose.options import refuse_options
+from lutra.dose.region_means import ELECTRONS_RELATIVE_SD, S_VALUE, self_dose
 from lutra.ports import Settings
-from lutra.reference.sphere_s import sphere_table
 
-S_VALUE_SOURCE = "S value"
+SPHERE_MODEL = "sphere model"
+SHAPE_RELATIVE_SD, LEFT_OUT_RELATIVE_SD = 0.2, 0.025
+"""How far the photon part of an organ differs from that of a sphere, and what is left out that other regions send. [1] Our own
+choices: photon self-doses of organs lie within 20 % of the sphere's; cross-dose was 1 to 5 % in simulated patients."""
 
 
 class SphereModel:
-    """Dose of a region to itself, as if it were a uniform sphere of its mass in soft tissue.
+    """Dose of a region to itself, as if it were a uniform sphere of its mass and density.
 
     Electrons and photons, with what escapes from the sphere. What other regions send is not included.
     """
 
     def dose(
         self,
-        fit: TacFit,
-        region: Region,  # noqa: ARG002  (the socket's)
-        image: Volume,  # noqa: ARG002
-        mass: Estimate,
+        problem: DoseProblem,
         settings: Settings,
-    ) -> Outcome[DoseResult]:
-        r"""Multiply: :math:`D = \tilde A\,S(m)`, `S` interpolated log-log in a published table.
+        seed: int,  # noqa: ARG002  (the socket's)
+    ) -> Outcome[CycleDoses]:
+        r"""Multiply: :math:`D = \tilde A\,S(m)`, `S` from our own point kernels by the geometric factor of a sphere.
 
-        Parameters
-        ----------
-        fit
-            With the time-integrated activity of the region. [Bq.s]
-        region, image
-            Not used: a sphere has no shape and no distribution.
-        mass
-            Mass of the region. [g] Its sources enter with :math:`d\ln S/d\ln m \approx -1`, by name: a volume source it
-            shares with the activity cancels as far as it should.
-
-        Returns
-        -------
-        Outcome
-            Mean absorbed dose [Gy]; or none and `dose.sphere-not-tabulated` for another nuclide or a mass outside the table.
+        The mass enters with :math:`d\ln S/d\ln m \approx -1`, its sources by name: a volume it shares with the activity
+        cancels as far as it should.
 
         References
         ----------
-        [bolch1999] MIRD pamphlet 17, J Nucl Med 40:11S, for the formalism; the table's own source is in
-        :mod:`lutra.reference.sphere_s`.
+        [bolch1999] MIRD pamphlet 17, J Nucl Med 40:11S, for the formalism.
         """
         refuse_options(settings, "sphere")
-        try:
-            table = sphere_table(fit.curve.nuclide)
-            s_gy_per_bq_s, slope = sphere_s_value(mass.value, table)
-        except OutsideValidity as error:
-            text = f"{fit.curve.region}: no dose by the sphere model: {error}"
-            return Outcome(None, (Finding(Severity.UNDETERMINED, "dose.sphere-not-tabulated", text),))
-        s_value = Estimate(s_gy_per_bq_s, Unit.GY_PER_BQ_S).with_sources(
-            FrozenMap({**mass.relative(sensitivity=slope), S_VALUE_SOURCE: table.relative_sd})
+        results, findings = [], []
+        for target in problem.targets:
+            if target.fit is None or target.mass.value <= 0 or target.region.volume_ml <= 0:
+                text = (
+                    f"{target.name}: without a mass and activity of its own a sphere has no self-dose; check the region"
+                )
+                findings.append(Finding(Severity.UNDETERMINED, "dose.no-own-activity", text))
+                continue
+            try:
+                results.append(_sphere(problem.nuclide, target, target.fit.time_integrated_activity))
+            except UsageError as error:
+                text = f"no dose of this nuclide can be computed: {error}"
+                return Outcome(None, (Finding(Severity.UNDETERMINED, "dose.no-emissions", text),))
+        return Outcome(CycleDoses(tuple(results)), findings)
+
+
+def _sphere(nuclide: str, target: DoseTarget, decays: Estimate) -> DoseResult:
+    s = self_dose(nuclide, target.mass.value, target.mass.value / target.region.volume_ml)
+    total = s.electrons + s.photons
+    slope = (s.electrons_slope * s.electrons + s.photons_slope * s.photons) / total
+    model = (SHAPE_RELATIVE_SD * s.photons + LEFT_OUT_RELATIVE_SD * total) / total
+    per_decay = Estimate(total, Unit.GY_PER_BQ_S).with_sources(
+        FrozenMap(
+            {
+                **target.mass.relative(sensitivity=slope),
+                S_VALUE: ELECTRONS_RELATIVE_SD * s.electrons / total,
+                SPHERE_MODEL: model,
+            }
         )
-        dose = fit.time_integrated_activity.times(s_value, Unit.GY)
-        return Outcome(DoseResult(fit.curve.region, "sphere", dose, mass))
+    )
+    dose = decays.times(per_decay, Unit.GY)
+    parts = {"electrons": decays.value * s.electrons, "photons": decays.value * s.photons}
+    return DoseResult(target.name, "sphere", dose, target.mass, parts=parts)

@@ -82,13 +82,15 @@ class VoxelDose:
 
     Parameters
     ----------
-    gy, sd_gy
-        Absorbed dose and the standard error of what was drawn; the latter None where nothing was. [Gy] (i, j, k)
+    gy, photons_gy, sd_gy
+        Absorbed dose, the part that photons bring, and the standard error of what was drawn; the latter None where nothing
+        was. [Gy] (i, j, k)
     audit_kev
         Energy per decay by where it went; their sum is what is emitted. [keV]
     """
 
     gy: Array = field(converter=float64)
+    photons_gy: Array = field(converter=float64)
     sd_gy: Array | None
     audit_kev: FrozenMap[str, float] = field(converter=frozen_map)
 
@@ -103,7 +105,7 @@ def local(decays: Array, body: Body, nuclide: str) -> VoxelDose:
         "in air": lost / decays.sum(),
         "photons not followed": emitted.photon_kev,
     }
-    return VoxelDose(gy, None, audit)
+    return VoxelDose(gy, np.zeros_like(gy), None, audit)
 
 
 def fft(decays: Array, body: Body, nuclide: str) -> VoxelDose:
@@ -126,7 +128,7 @@ def fft(decays: Array, body: Body, nuclide: str) -> VoxelDose:
         "photons": absorbed,
         "photons elsewhere": point.emitted_photon_kev - absorbed,
     }
-    return VoxelDose(electrons + photons, None, audit)
+    return VoxelDose(electrons + photons, photons, None, audit)
 
 
 def hybrid(decays: Array, body: Body, nuclide: str, histories: int, seed: int) -> VoxelDose:
@@ -134,8 +136,8 @@ def hybrid(decays: Array, body: Body, nuclide: str, histories: int, seed: int) -
     electrons, lost, beyond = _spread_electrons(decays, body, nuclide)
     photons, soft = _followed_photons(decays, body, nuclide, histories, seed)
     total = decays.sum()
-    gy = electrons + _per_mass(decays * soft, body)[0]
     drawn, in_air = _per_mass(photons.kev * total, body)
+    drawn = drawn + _per_mass(decays * soft, body)[0]
     sd = _per_mass(photons.sd_kev * total, body)[0]
     audit = {
         "electrons": _kept(nuclide) - lost / total - beyond,
@@ -144,7 +146,7 @@ def hybrid(decays: Array, body: Body, nuclide: str, histories: int, seed: int) -
         "photons": float(photons.kev.sum()) + soft - in_air / total,
         "photons escaped": photons.escaped_kev,
     }
-    return VoxelDose(gy + drawn, sd, audit)
+    return VoxelDose(electrons + drawn, drawn, sd, audit)
 
 
 def full_mc(decays: Array, body: Body, nuclide: str, histories: int, seed: int) -> VoxelDose:
@@ -153,7 +155,9 @@ def full_mc(decays: Array, body: Body, nuclide: str, histories: int, seed: int) 
     photons, soft = _followed_photons(decays, body, nuclide, histories, seed)
     electrons = electron_energy(tables(MEDIA), body.voxels, decays, electron_spectrum(emitted), histories, seed + 1)
     total = decays.sum()
-    gy, lost = _per_mass((electrons.kev + photons.kev) * total + decays * (soft + emitted.alpha_kev), body)
+    by_photons, lost = _per_mass(photons.kev * total + decays * soft, body)
+    by_electrons, lost_too = _per_mass(electrons.kev * total + decays * emitted.alpha_kev, body)
+    lost += lost_too
     sd = _per_mass(np.hypot(electrons.sd_kev, photons.sd_kev) * total, body)[0]
     audit = {
         "electrons": float(electrons.kev.sum()) + emitted.alpha_kev,
@@ -162,7 +166,7 @@ def full_mc(decays: Array, body: Body, nuclide: str, histories: int, seed: int) 
         "in air": lost / total,
         "photons escaped": photons.escaped_kev,
     }
-    return VoxelDose(gy, sd, audit)
+    return VoxelDose(by_electrons + by_photons, by_photons, sd, audit)
 
 
 ENGINES: dict[str, Callable[..., VoxelDose]] = {"hybrid": hybrid, "fft": fft, "full-mc": full_mc, "local": local}

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tomllib
 from functools import cache
-from importlib.resources import files
 
 from attrs import frozen
 
 from lutra.core.errors import UsageError
+from lutra.reference.emissions import emissions
 
 
 @frozen
@@ -20,21 +19,23 @@ class Nuclide:
     half_life_s
         Physical half-life. [s]
     electron_kev_per_decay, photon_kev_per_decay
-        Mean energy emitted per decay; None where dose is not computed for this nuclide. [keV]
+        Mean energy emitted per decay. [keV]
     """
 
     name: str
     half_life_s: float
     source: str
-    electron_kev_per_decay: float | None = None
-    photon_kev_per_decay: float | None = None
+    electron_kev_per_decay: float
+    photon_kev_per_decay: float
 
 
 @cache
 def nuclides() -> dict[str, Nuclide]:
     """Every known nuclide, by name."""
-    table = tomllib.loads((files("lutra.reference") / "nuclides.toml").read_text("utf-8"))
-    return {name: Nuclide(name, **row) for name, row in table.items()}
+    return {
+        name: Nuclide(name, e.half_life_s, "ICRP Publication 107", e.electron_kev, e.photon_kev)
+        for name, e in emissions().items()
+    }
 
 
 def nuclide(name: str) -> Nuclide:

@@ -11,7 +11,6 @@ of the living part as a sphere.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from math import log
 from pathlib import Path
 
@@ -19,14 +18,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lutra.core.errors import OutsideValidity
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.dose.local import GY_G_PER_KEV
-from lutra.physics.sphere_dose import sphere_s_value
+from lutra.dose.region_means import self_dose
+from lutra.physics.homogeneous_dose import KEV_PER_G_IN_GY
 from lutra.pipeline.views import SHOWN
 from lutra.reference.nuclides import nuclide
-from lutra.reference.sphere_s import sphere_table
 from lutra.simulate.disease import SeenLesion
 from lutra.simulate.drawn import ORGANS, organ_regions
 from lutra.simulate.images import dwi_tissue, lesion_adc
@@ -219,14 +216,13 @@ def _in_cycle(lesion: SeenLesion, uptake: UptakeCurves) -> Iterator[tuple[str, f
     integrated = sum(uptake.time_integrated_bq_s(part) for part in parts)
     early, late = (float(sum(uptake.activity_bq(part, t) for part in parts)) for t in (EARLY_S, LATE_S))
     mass_g = lesion.size.volume_ml * TISSUES["lesion"].density_g_per_ml
-    electrons_kev = nuclide(uptake.nuclide).electron_kev_per_decay or 0.0
+    electrons_kev = nuclide(uptake.nuclide).electron_kev_per_decay
     yield "time-integrated-activity", integrated, Unit.BQ_S
     yield "effective-half-life", (LATE_S - EARLY_S) * log(2) / log(early / late), Unit.S
     yield "mass", mass_g, Unit.G
-    yield "absorbed-dose.local", integrated * GY_G_PER_KEV * electrons_kev / mass_g, Unit.GY
-    with suppress(OutsideValidity):  # no sphere of this mass in the table: the study has no such dose either
-        s_gy_per_bq_s, _ = sphere_s_value(mass_g, sphere_table(uptake.nuclide))
-        yield "absorbed-dose.sphere", integrated * s_gy_per_bq_s, Unit.GY
+    yield "absorbed-dose.local", integrated * KEV_PER_G_IN_GY * electrons_kev / mass_g, Unit.GY
+    s = self_dose(uptake.nuclide, mass_g, TISSUES["lesion"].density_g_per_ml)
+    yield "absorbed-dose.sphere", integrated * (s.electrons + s.photons), Unit.GY
 
 
 def organ_dose_rows(patient: DigitalPatient) -> Iterator[Row]:

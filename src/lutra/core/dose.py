@@ -163,3 +163,20 @@ class CycleDoses:
 
     results: tuple[DoseResult, ...]
     dose: DoseMap | None = None
+
+
+@frozen(eq=False)
+class CumulativeDose:
+    """Dose of a region over cycles by one engine.
+
+    Parameters
+    ----------
+    cycles, missing
+        Cycles that are in the sum, and given cycles whose dose is not known: the sum is then a lower bound.
+    """
+
+    region: str
+    engine: str
+    absorbed_dose: Estimate
+    cycles: tuple[int, ...]
+    missing: tuple[int, ...] = ()

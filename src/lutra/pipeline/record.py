@@ -37,7 +37,7 @@ class ObservationRecord:
 
 @frozen
 class DoseRecord:
-    """Absorbed dose of a lesion in one cycle by one engine."""
+    """Absorbed dose of a region in one cycle, or over all of them, by one engine."""
 
     engine: str
     dose: Made
@@ -45,12 +45,29 @@ class DoseRecord:
 
 @frozen
 class CycleRecord:
-    """Kinetics and dose of a lesion in one cycle."""
+    """Kinetics and dose of a region in one cycle."""
 
     cycle: int
     fit: Made
     mass: Made | None
     doses: tuple[DoseRecord, ...]
+
+
+@frozen
+class RegionDosimetry:
+    """A region through all cycles.
+
+    Parameters
+    ----------
+    name
+        Lesion id, organ name, `remainder` or `field of view`.
+    cumulative
+        Sums over cycles, by engine.
+    """
+
+    name: str
+    cycles: tuple[CycleRecord, ...] = ()
+    cumulative: tuple[DoseRecord, ...] = ()
 
 
 @frozen
@@ -60,7 +77,7 @@ class LesionRecord:
     lesion_id: str
     name: str
     observations: tuple[ObservationRecord, ...]
-    cycles: tuple[CycleRecord, ...]
+    dosimetry: RegionDosimetry
     responses: Made | None
     changes: tuple[Made, ...] = ()
 
@@ -94,6 +111,8 @@ class SubjectRecord:
         Every map that was needed.
     correspondences
         Step that made the table of lesions and images.
+    dosimetry
+        Of organs, of the rest of the body, and of all of it.
     receipts
         Keys of every step of the run, in order: their Findings are the subject's Findings.
     """
@@ -105,6 +124,7 @@ class SubjectRecord:
     receipts: tuple[str, ...]
     transforms: tuple[TransformRecord, ...] = ()
     correspondences: Made | None = None
+    dosimetry: tuple[RegionDosimetry, ...] = ()
 
 
 RECORD_TYPES = (
@@ -113,6 +133,7 @@ RECORD_TYPES = (
     ObservationRecord,
     DoseRecord,
     CycleRecord,
+    RegionDosimetry,
     LesionRecord,
     TransformRecord,
     SubjectRecord,

@@ -11,13 +11,20 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from lutra.core.curve import TacFit
-from lutra.core.dose import DoseResult
+from lutra.core.dose import CumulativeDose, DoseResult
 from lutra.core.estimate import Estimate, Unit
 from lutra.core.frozen import FrozenMap
 from lutra.core.measurement import Features
 from lutra.core.response import DiameterPair, RealChange, ResponseAssessment
 from lutra.pipeline.conductor import Conductor, Made
-from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
+from lutra.pipeline.record import (
+    CycleRecord,
+    LesionRecord,
+    ObservationRecord,
+    RegionDosimetry,
+    SeriesRecord,
+    SubjectRecord,
+)
 from lutra.store.ledger import ResultRow
 
 READER = "reader"
@@ -66,6 +73,8 @@ def results(conductor: Conductor, record: SubjectRecord) -> Iterator[Result]:
             yield from _measurements(conductor, subject, base, observation.measurements)
     for lesion in record.lesions:
         yield from lesion_results(conductor, subject, lesion)
+    for region in record.dosimetry:
+        yield from dosimetry_results(conductor, subject, region)
 
 
 def series_results(conductor: Conductor, subject: str, series: SeriesRecord) -> Iterator[Result]:
@@ -78,8 +87,7 @@ def lesion_results(conductor: Conductor, subject: str, lesion: LesionRecord) -> 
     """Every number of one lesion."""
     for observation in lesion.observations:
         yield from observation_results(conductor, subject, lesion.lesion_id, observation)
-    for cycle in lesion.cycles:
-        yield from cycle_results(conductor, subject, lesion.lesion_id, cycle)
+    yield from dosimetry_results(conductor, subject, lesion.dosimetry)
     if lesion.responses:
         base = f"{subject}/{lesion.lesion_id}/response"
         assessments: tuple[ResponseAssessment, ...] = conductor.value(lesion.responses)
@@ -125,9 +133,21 @@ def observation_results(
             yield Result(f"{base}/{quantity}", subject, quantity, estimate, observation.diameters)
 
 
-def cycle_results(conductor: Conductor, subject: str, lesion_id: str, cycle: CycleRecord) -> Iterator[Result]:
-    """Kinetics and dose of one lesion in one cycle."""
-    base = f"{subject}/{lesion_id}/cycle-{cycle.cycle}"
+def dosimetry_results(conductor: Conductor, subject: str, region: RegionDosimetry) -> Iterator[Result]:
+    """Kinetics and doses of one region, cycle by cycle and in all."""
+    for cycle in region.cycles:
+        yield from cycle_results(conductor, subject, region.name, cycle)
+    for record in region.cumulative:
+        if record.dose:
+            total: CumulativeDose = conductor.value(record.dose)
+            quantity = f"absorbed-dose.{record.engine}"
+            path = f"{subject}/{slug(region.name)}/cumulative/{quantity}"
+            yield Result(path, subject, quantity, total.absorbed_dose, record.dose)
+
+
+def cycle_results(conductor: Conductor, subject: str, region: str, cycle: CycleRecord) -> Iterator[Result]:
+    """Kinetics and dose of one region in one cycle."""
+    base = f"{subject}/{slug(region)}/cycle-{cycle.cycle}"
     if cycle.fit:
         fit: TacFit = conductor.value(cycle.fit)
         for quantity, estimate in (

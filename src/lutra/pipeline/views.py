@@ -215,8 +215,8 @@ class Gatherer:
             lesion_id=lesion.lesion_id,
             name=lesion.name,
             observations=tuple(self._observation(lesion, o) for o in lesion.observations),
-            curves=tuple(self._curve(lesion, c) for c in lesion.cycles if c.fit),
-            doses=tuple(d for c in lesion.cycles for d in self._doses(lesion, c)),
+            curves=tuple(self._curve(lesion, c) for c in lesion.dosimetry.cycles if c.fit),
+            doses=tuple(d for c in lesion.dosimetry.cycles for d in self._doses(lesion, c)),
             responses=self._responses(lesion),
             changes=self._changes(lesion),
         )

@@ -12,10 +12,10 @@ from lutra.align import beyond
 from lutra.core.burden import TumourBurden
 from lutra.core.calibration import Calibration
 from lutra.core.curve import TacFit, TimeActivityCurve
-from lutra.core.dose import DoseResult
+from lutra.core.dose import CycleDoses, DoseProblem, DoseResult, DoseTarget
 from lutra.core.errors import InputError
 from lutra.core.estimate import Estimate, Unit
-from lutra.core.finding import Finding, Outcome, Severity
+from lutra.core.finding import Finding, Outcome, Severity, few
 from lutra.core.frozen import FrozenMap
 from lutra.core.measurement import Measurements
 from lutra.core.region import Region
@@ -27,10 +27,13 @@ from lutra.dose.compare import compare_engines
 from lutra.dose.mass import mass_from_ct, mass_from_volume
 from lutra.dose.settings import DoseSettings
 from lutra.kinetics.fit import fit_first
+from lutra.kinetics.previous_cycle import with_earlier_cycle
 from lutra.kinetics.settings import KineticsSettings
 from lutra.ports import DoseEngine, KineticsModel, Registrar, ResponseCriterion, Segmenter, Settings
 from lutra.quantify import QuantifySettings, measure, measure_small_vois, suv_scales
+from lutra.reference.populations import tissues
 from lutra.segment import BurdenSettings, tumour_burden
+from lutra.segment.algebra import difference
 
 
 def register(
@@ -116,27 +119,66 @@ def measure_region(
     return evolve(outcome, findings=(*scales.findings, *outcome.findings))
 
 
+def without_lesions(organ: Region, lesions: tuple[Region, ...]) -> Outcome[Region]:
+    """Take lesions out of an organ, and say so: their activity is not the organ's."""
+    left = difference(organ.name, organ, *lesions)
+    names = few([lesion.name for lesion in lesions])
+    if left is None:
+        text = f"“{organ.name}” lies wholly within lesions ({names}) and has no dose of its own"
+        return Outcome(None, (Finding(Severity.WARNING, "dose.nothing-but-lesions", text),))
+    share = 1 - left.volume_ml / organ.volume_ml
+    text = f"dosimetry of “{organ.name}” is of {left.volume_ml:.0f} mL without lesions, {share:.1%} less than drawn: {names}"
+    return Outcome(left, (Finding(Severity.INFO, "dose.without-lesions", text),))
+
+
+def activity_left(whole: Measurements, parts: tuple[Measurements, ...], name: str) -> Outcome[Measurements]:
+    """Take the activities of regions from that of a whole image."""
+    total = whole.values.get("total_activity")
+    known = [m.values["activity"] for m in parts if "activity" in m.values]
+    if total is None:
+        text = f"the activity in the field of view of {whole.series_uid} is not known, so neither is the {name}"
+        return Outcome(None, (Finding(Severity.WARNING, "dose.no-total-activity", text),))
+    left = reduce(Estimate.__sub__, known, total)
+    if left.value <= 0:
+        text = (
+            f"regions of {whole.series_uid} hold {(total.value - left.value) * 1e-6:.4g} MBq and the field of view "
+            f"{total.value * 1e-6:.4g} MBq: nothing is left for the {name}. Check recovery and calibration"
+        )
+        return Outcome(None, (Finding(Severity.WARNING, "dose.nothing-left", text),))
+    return Outcome(Measurements(whole.series_uid, name, FrozenMap({"activity": left})))
+
+
 def activity_curve(
-    measurements: tuple[Measurements, ...], times_s: tuple[float, ...], region: str, nuclide: str
+    measurements: tuple[Measurements, ...],
+    times_s: tuple[float, ...],
+    region: str,
+    nuclide: str,
+    tissue: str | None = None,
 ) -> Outcome[TimeActivityCurve]:
-    """Gather the activity of one lesion over the scans of one cycle. Scans without a usable activity are left out."""
+    """Gather the activity of one region over the scans of one cycle. Scans without a usable activity are left out."""
     seen = [(t, m.values["activity"]) for t, m in zip(times_s, measurements, strict=True) if "activity" in m.values]
+    known = tissue if tissue in tissues(nuclide) else None
     try:
         times = [t for t, _ in seen]
-        return Outcome(TimeActivityCurve(region, nuclide, times, tuple(a for _, a in seen), tissue="tumour"))
+        return Outcome(TimeActivityCurve(region, nuclide, times, tuple(a for _, a in seen), tissue=known))
     except InputError as error:
         return Outcome(None, (Finding(Severity.UNDETERMINED, "kinetics.no-curve", str(error)),))
 
 
 def fit_curve(
-    curve: TimeActivityCurve, models: Sequence[tuple[str, KineticsModel]], settings: KineticsSettings, seed: int
+    curve: TimeActivityCurve,
+    models: Sequence[tuple[str, KineticsModel]],
+    settings: KineticsSettings,
+    seed: int,
+    earlier: TacFit | None = None,
 ) -> Outcome[TacFit]:
-    """Fit with the first of the protocol's models that the points identify."""
-    return fit_first(curve, models, settings.options, seed, settings.extrapolated_fraction_flag)
+    """Fit with the first of the protocol's models that the points identify; `earlier` is the fit of the cycle before."""
+    told = with_earlier_cycle(curve, earlier)
+    return fit_first(told, models, settings.options, seed, settings.extrapolated_fraction_flag)
 
 
 def lesion_mass(spect: Measurements, ct: tuple[Measurements, ...], settings: DoseSettings) -> Outcome[Estimate]:
-    """Mass of a lesion from its volume on the SPECT and, where there is one, the CT of the same frame."""
+    """Mass of a region from its volume on the SPECT and, where there is one, the CT of the same frame."""
     volume = spect.values["volume"]
     with_hu = [m.values["hu_mean"] for m in ct if "hu_mean" in m.values]
     if with_hu:
@@ -144,19 +186,32 @@ def lesion_mass(spect: Measurements, ct: tuple[Measurements, ...], settings: Dos
     return mass_from_volume(volume, settings, "assumed")
 
 
-def absorbed_dose(
-    fit: TacFit,
-    region: Region,
+def absorbed_doses(  # noqa: PLR0917  (values of the stages before, by name)
     image: Volume,
-    mass: Estimate,
+    regions: tuple[Region, ...],
+    fits: tuple[TacFit, ...],
+    masses: tuple[Estimate, ...],
+    names: tuple[str, ...],
+    tissues: tuple[str, ...],
+    nuclide: str,
     settings: Settings,
+    seed: int,
+    remainder: TacFit | None = None,
+    ct: Volume | None = None,
     *,
     engine: DoseEngine,
-    name: str,
-) -> Outcome[DoseResult]:
-    """Ask an engine for a dose and put its qualified name on the result."""
-    outcome = engine.dose(fit, region, image, mass, settings)
-    return outcome if outcome.value is None else evolve(outcome, value=evolve(outcome.value, engine=name))
+) -> Outcome[CycleDoses]:
+    """Ask an engine for the doses of a cycle."""
+    targets = tuple(
+        DoseTarget(region, fit, mass, name, tissue)
+        for region, fit, mass, name, tissue in zip(regions, fits, masses, names, tissues, strict=True)
+    )
+    return engine.dose(DoseProblem(nuclide, image, targets, remainder, ct), settings, seed)
+
+
+def doses_of_regions(doses: CycleDoses, *, name: str) -> Outcome[tuple[DoseResult, ...]]:
+    """Take the doses of the regions out of an engine's answer, with its qualified name on each."""
+    return Outcome(tuple(evolve(result, engine=name) for result in doses.results))
 
 
 def compare_doses(results: tuple[DoseResult, ...]) -> Outcome[int]:

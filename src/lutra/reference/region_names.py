@@ -139,3 +139,14 @@ def _plain(name: str) -> str:
 
 def _code(row: dict[str, Any]) -> ConceptCode | None:
     return ConceptCode(row["code"], "SCT", row["meaning"]) if "code" in row else None
+
+
+TISSUES = ("kidney", "liver", "spleen", "marrow")
+"""Organs that populations of half-lives and tables of radiobiology name."""
+
+
+def tissue_of(name: str) -> str | None:
+    """Say which tissue an organ of this name is; None if it is none of :data:`TISSUES`."""
+    code = code_of_name(name)
+    words = name.casefold() if code is None else code.meaning.casefold()
+    return next((tissue for tissue in TISSUES if tissue in words), None)

@@ -286,7 +286,7 @@ def _found(conductor: Conductor, record: SubjectRecord) -> Iterator[tuple[Key, s
             for result in observation_results(conductor, subject, lesion.lesion_id, observation):
                 told.add(result.path)
                 yield (subject, lesion.name, uid, result.quantity), role(uid), result
-        for cycle in lesion.cycles:
+        for cycle in lesion.dosimetry.cycles:
             for result in cycle_results(conductor, subject, lesion.lesion_id, cycle):
                 told.add(result.path)
                 yield (subject, lesion.name, f"cycle {cycle.cycle}", result.quantity), CYCLE, result

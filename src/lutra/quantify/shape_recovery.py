@@ -13,6 +13,10 @@ with R the mean of b in the region and r its mean outside under the same weight,
 This is the geometric transfer matrix of two compartments [rousset1998], exact where both are uniform. A sphere of equal volume
 has less surface than a kidney, and no surroundings: kidneys then read some percent low (bench/kidneys.py).
 
+Of a region smaller than the resolution, what is just outside is mostly its own: R - r is small and any error of the resolution
+counts many times. There B is the median further out, where less than 2 % of the region's own is seen, and C = (m_i - (1-R) B) / R.
+The median does not mind a hot neighbour on one side.
+
 References
 ----------
 [rousset1998] Rousset, Ma, Evans, J Nucl Med 39:904 (1998).
@@ -27,7 +31,9 @@ from lutra.core.volume import Volume
 from lutra.imaging.blur import blurred, reach_voxels
 
 LEAST_CONTRAST = 0.2
-"""Of R - r; below, the region and its surroundings cannot be told apart, and an error of the resolution counts many times. [1]"""
+"""Of R - r; below, the surroundings are looked at further out. [1]"""
+FAR = 0.02
+"""Share of the largest value of the blurred region below which a voxel shows surroundings alone. [1]"""
 
 
 def shape_recovery(volume: Volume, region: Region, fwhm_mm: float) -> float | None:
@@ -38,8 +44,8 @@ def shape_recovery(volume: Volume, region: Region, fwhm_mm: float) -> float | No
     Returns
     -------
     float or None
-        None if the region is too small for its resolution, if voxels in or around it have no value, or if the concentration would
-        not be positive: nothing of what is seen is its own.
+        None if voxels in or around it have no value, or if the concentration would not be positive: nothing of what is seen is
+        its own.
     """
     grown = reach_voxels(fwhm_mm, volume.grid.spacing_mm)
     start = [max(0, side.start - n) for side, n in zip(region.box, grown, strict=True)]
@@ -54,7 +60,11 @@ def shape_recovery(volume: Volume, region: Region, fwhm_mm: float) -> float | No
         return None
     inner, outer = (float(np.average(image, weights=weights)) for weights in (share, outside))
     kept, lent = (float(np.average(seen, weights=weights)) for weights in (share, outside))
-    if kept - lent < LEAST_CONTRAST:
+    far = seen < FAR * seen.max()
+    if kept - lent < LEAST_CONTRAST and far.any():
+        concentration = (inner - (1 - kept) * float(np.median(image[far]))) / kept
+    elif kept > lent:
+        concentration = ((1 - lent) * inner - (1 - kept) * outer) / (kept - lent)
+    else:
         return None
-    concentration = ((1 - lent) * inner - (1 - kept) * outer) / (kept - lent)
     return inner / concentration if concentration > 0 and inner > 0 else None

@@ -91,7 +91,7 @@ def cross_budget(
                 apart.append(part)
             else:
                 named[name] = named.get(name, 0.0) + part
-    return named | {CROSS_DOSE: hypot(*apart) if complete else None}
+    return named | ({CROSS_DOSE: hypot(*apart) if complete else None} if apart or not complete else {})
 
 
 def _weights(problem: DoseProblem, n: int, others: Sequence[Sender]) -> list[float]:

@@ -10,7 +10,7 @@ import pytest
 
 from lutra.core.curve import CurveBand, TacFit, TimeActivityCurve
 from lutra.core.dose import CycleDoses, DoseProblem, DoseResult, DoseTarget
-from lutra.core.errors import GridMismatch, ProtocolError, UnitMismatch
+from lutra.core.errors import GridMismatch, OutsideValidity, ProtocolError, UnitMismatch
 from lutra.core.estimate import Draws, Estimate, Unit
 from lutra.core.finding import Outcome
 from lutra.core.frozen import FrozenMap
@@ -315,6 +315,38 @@ def test_activity_below_zero_and_an_empty_image_are_said() -> None:
     assert empty.value is not None
     assert empty.value.decays.sum() == pytest.approx(10 * 3.6e9)
     assert tia_map(problem([target(ball(MIDDLE, 20), None)])).value is None
+
+
+@pytest.mark.parametrize("engine", WITH_PHOTONS_FROM_ELSEWHERE)
+def test_a_region_that_has_no_voxel_left_or_no_possible_integral_has_no_dose(engine: str) -> None:
+    whole = target(ball(MIDDLE, 20), 100.0)
+    hidden = target(ball(MIDDLE, 5), 10.0, "hidden")
+    negative = target(ball((4, 4, 4), 2), -1.0, "negative")
+    outcome = asked(engine, problem([whole, hidden, negative]))
+    assert [f.code for f in outcome.findings] == ["dose.no-own-activity"] * 2
+    assert outcome.value is not None
+    assert [r.region for r in outcome.value.results] == ["L01"]
+
+
+@pytest.mark.parametrize("engine", ["hybrid", "fft"])
+def test_electrons_reach_a_cold_region_from_its_rim_alone(engine: str) -> None:
+    """Within even activity that is not its own, what leaves a sphere of 1 mL enters: 2 % of the equilibrium dose."""
+    cold = target(ball(MIDDLE, 1.0), None, "cold")
+    mbq_h = 1000.0
+    outcome = asked(engine, problem([cold], mbq_h))
+    assert [f.code for f in outcome.findings] == ["dose.cross-dose-only"]
+    assert outcome.value is not None
+    (result,) = outcome.value.results
+    s = self_dose("Lu-177", cold.mass.value, 1.03)
+    in_one = mbq_h * 3.6e9 * cold.region.volume_ml / (N * EDGE_MM / 10) ** 3
+    assert result.parts["electrons"] == pytest.approx(in_one * s.electrons / s.kept * (1 - s.kept), rel=0.01)
+
+
+def test_a_ct_with_holes_is_refused() -> None:
+    hu = np.full(GRID.shape, 14.0)
+    hu[0] = np.nan
+    with pytest.raises(OutsideValidity, match="undefined"):
+        asked("hybrid", problem([target(ball(MIDDLE, 20), 100.0)], hu=hu))
 
 
 def test_other_grids_and_units_are_refused() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from lutra.core.curve import CurveBand, TacFit, TimeActivityCurve
 from lutra.core.dose import CycleDoses, DoseProblem, DoseResult, DoseTarget
-from lutra.core.errors import GridMismatch, ProtocolError, UnitMismatch
+from lutra.core.errors import GridMismatch, OutsideValidity, ProtocolError, UnitMismatch
 from lutra.core.estimate import Draws, Estimate, Unit
 from lutra.core.finding import Outcome
 from lutra.core.frozen import FrozenMap
@@ -21,6 +21,7 @@ from lutra.dose import Fft, FullMonteCarlo, Hybrid, Local, SphereModel, compare_
 from lutra.dose.region_means import self_dose
 from lutra.dose.tia_map import tia_map
 from lutra.physics.homogeneous_dose import KEV_PER_G_IN_GY
+from lutra.physics.hounsfield import density_g_per_ml
 from lutra.ports import DoseEngine, Settings
 
 EDGE_MM = 4.4
@@ -122,22 +123,78 @@ def test_the_same_seed_gives_the_same_bits_and_parts_make_the_whole(engine: str)
 
 @every_engine
 def test_a_large_sphere_gets_what_the_sphere_model_says(engine: str) -> None:
-    """20 mL of soft tissue alone in soft tissue. Local lacks the photons, 1.2 % here; drawn photons scatter by .3 %."""
+    """20 mL of soft tissue alone in soft tissue. Local lacks the photons, 1.2 % here; what is drawn scatters by .3 %."""
     result = doses(engine, problem([target(ball(MIDDLE, 20), 100.0)]))["L01"]
     s = self_dose("Lu-177", result.mass.value, 1.03)
     electrons_only = engine == "local"
     expected = 100.0 * 3.6e9 * (s.electrons / s.kept if electrons_only else s.electrons + s.photons)
-    # The voxels of a map mix the border with what lies around: that is why the others do not use them for electrons.
-    tolerance = 0.16 if engine == "full-mc" else 0.006
-    assert result.absorbed_dose.value == pytest.approx(expected, rel=tolerance)
+    assert result.absorbed_dose.value == pytest.approx(expected, rel=0.006)
+
+
+def test_engines_of_20_ml_agree() -> None:
+    """Hybrid, full Monte Carlo and sphere within 1 %: .02 %, .1 % and .1 % from their mean."""
+    what = problem([target(ball(MIDDLE, 20), 100.0)])
+    mean = [doses(engine, what)["L01"].absorbed_dose.value for engine in ("hybrid", "full-mc", "sphere")]
+    assert max(mean) / min(mean) < 1.01
+
+
+@pytest.mark.parametrize("engine", WITH_PHOTONS_FROM_ELSEWHERE)
+@pytest.mark.parametrize("nuclide", ["Lu-177", "Y-90"])
+@pytest.mark.parametrize("volume_ml", [0.3, 2.0])
+def test_a_lesion_smaller_than_the_voxels_resolve_is_not_blurred(engine: str, nuclide: str, volume_ml: float) -> None:
+    """A mean over voxels of 4.4 mm would lose 27 % and 49 %. Of 90Y 42 % of the energy leaves 0.3 mL, and is not lost twice."""
+    lesion = target(ball((11.3, 11.6, 11.9), volume_ml), 10.0, nuclide=nuclide)
+    result = doses(engine, problem([lesion], nuclide=nuclide))["L01"]
+    s = self_dose(nuclide, result.mass.value, 1.03)
+    assert result.absorbed_dose.value == pytest.approx(10.0 * 3.6e9 * (s.electrons + s.photons), rel=0.015)
+
+
+@every_engine
+def test_two_alike_and_the_order_of_targets(engine: str) -> None:
+    """Two balls of 2 mL at mirrored places get the same, whichever is named first, to three times what is said to be drawn."""
+    one, other = target(ball((5, 5, 5), 2.0), 50.0, "one"), target(ball((18, 18, 18), 2.0), 50.0, "other")
+    found = doses(engine, problem([one, other]))
+    first, second = (found[name].absorbed_dose for name in ("one", "other"))
+    drawn = np.hypot(first.budget.get("photon histories") or 0, second.budget.get("photon histories") or 0)
+    assert first.value == pytest.approx(second.value, abs=3 * float(drawn) + 1e-4 * first.value)
+    turned = doses(engine, problem([other, one]))
+    assert list(turned) == ["other", "one"]
+    for name, result in turned.items():
+        assert result.absorbed_dose.value == pytest.approx(found[name].absorbed_dose.value, rel=1e-9)
+
+
+@pytest.mark.parametrize("engine", ["hybrid", "full-mc"])
+def test_doses_scatter_over_seeds_as_they_say(engine: str) -> None:
+    """Spread of sixteen runs over the standard error that each states: within .5 to 1.6, as 999 of 1000 such ratios are."""
+    what = problem([target(ball((5, 5, 5), 2.0), 50.0)])
+    found = [doses(engine, what, seed)["L01"].absorbed_dose for seed in range(1, 321, 20)]
+    stated = float(np.mean([dose.budget["photon histories"] or 0 for dose in found]))
+    assert 0.5 < float(np.std([dose.value for dose in found], ddof=1)) / stated < 1.6
 
 
 @pytest.mark.parametrize("engine", ["hybrid", "fft"])
-@pytest.mark.parametrize("volume_ml", [0.3, 2.0])
-def test_a_lesion_smaller_than_the_voxels_resolve_is_not_blurred(engine: str, volume_ml: float) -> None:
-    result = doses(engine, problem([target(ball((11.3, 11.6, 11.9), volume_ml), 10.0)]))["L01"]
-    s = self_dose("Lu-177", result.mass.value, 1.03)
-    assert result.absorbed_dose.value == pytest.approx(10.0 * 3.6e9 * (s.electrons + s.photons), rel=0.015)
+def test_electrons_that_enter_follow_decays_per_mass(engine: str) -> None:
+    """A lesion of 1 mL in lung that has the same decays per *gram* is in equilibrium (Fano), where 2 % leave and enter."""
+    fraction = ball(MIDDLE, 1.0)
+    hu = -740.0 * (1 - fraction) + 14.0 * fraction
+    lesion = target(fraction, 10.0)
+    image = density_g_per_ml(hu)
+    rest = 10.0 / lesion.mass.value * float((image * (1 - fraction)).sum()) * (EDGE_MM / 10) ** 3
+    result = doses(engine, problem([lesion], rest, hu=hu, image=image))["L01"]
+    kept = self_dose("Lu-177", lesion.mass.value, 1.03)
+    assert result.parts["electrons"] == pytest.approx(10.0 * 3.6e9 * kept.electrons / kept.kept, rel=0.005)
+
+
+def test_a_lesion_in_lung_keeps_fewer_electrons_than_one_in_tissue() -> None:
+    """Of 90Y, which goes 4 cm in lung: what leaves a lesion of 5 mL is scattered back less. Only full Monte Carlo sees it."""
+    fraction = ball(MIDDLE, 5)
+    hu = -740.0 * (1 - fraction) + 14.0 * fraction
+    lesion = target(fraction, 100.0, nuclide="Y-90")
+    in_lung = doses("full-mc", problem([lesion], hu=hu, nuclide="Y-90"))["L01"].absorbed_dose.value
+    in_tissue = doses("full-mc", problem([lesion], nuclide="Y-90"))["L01"].absorbed_dose.value
+    assert 0.96 < in_lung / in_tissue < 0.995
+    hybrid = doses("hybrid", problem([lesion], hu=hu, nuclide="Y-90"))["L01"].absorbed_dose.value
+    assert hybrid == pytest.approx(in_lung, rel=0.03)
 
 
 @pytest.mark.parametrize("engine", ["hybrid", "fft"])
@@ -182,14 +239,10 @@ def test_lungs_are_lighter(engine: str) -> None:
     fraction = ball(MIDDLE, 20)
     hu = np.full(GRID.shape, -740.0)
     result = doses(engine, problem([target(fraction, 100.0, density=0.26)], hu=hu))["L01"]
-    if engine != "full-mc":
-        assert result.parts["electrons"] == pytest.approx(
-            100 * 3.6e9 * self_dose("Lu-177", result.mass.value, 0.26).electrons,
-            rel=0.01 if engine != "local" else 0.05,
-        )
-    assert (
-        result.absorbed_dose.value > 3.0 * doses(engine, problem([target(fraction, 100.0)]))["L01"].absorbed_dose.value
-    )
+    electrons = 100 * 3.6e9 * self_dose("Lu-177", result.mass.value, 0.26).electrons
+    assert result.parts["electrons"] == pytest.approx(electrons, rel=0.05 if engine == "local" else 0.01)
+    in_tissue = doses(engine, problem([target(fraction, 100.0)]))["L01"].absorbed_dose.value
+    assert result.absorbed_dose.value > 3.0 * in_tissue
 
 
 @every_engine
@@ -200,7 +253,7 @@ def test_other_nuclides(engine: str) -> None:
     s = self_dose("Y-90", result.mass.value, 1.03)
     assert 0.85 < s.kept < 0.97
     own = 100 * 3.6e9 * (s.electrons / (s.kept if engine == "local" else 1.0) + (0 if engine == "local" else s.photons))
-    assert result.absorbed_dose.value == pytest.approx(own, rel=0.16 if engine == "full-mc" else 0.01)
+    assert result.absorbed_dose.value == pytest.approx(own, rel=0.01)
 
 
 @pytest.mark.parametrize("engine", WITH_PHOTONS_FROM_ELSEWHERE)
@@ -262,6 +315,38 @@ def test_activity_below_zero_and_an_empty_image_are_said() -> None:
     assert empty.value is not None
     assert empty.value.decays.sum() == pytest.approx(10 * 3.6e9)
     assert tia_map(problem([target(ball(MIDDLE, 20), None)])).value is None
+
+
+@pytest.mark.parametrize("engine", WITH_PHOTONS_FROM_ELSEWHERE)
+def test_a_region_that_has_no_voxel_left_or_no_possible_integral_has_no_dose(engine: str) -> None:
+    whole = target(ball(MIDDLE, 20), 100.0)
+    hidden = target(ball(MIDDLE, 5), 10.0, "hidden")
+    negative = target(ball((4, 4, 4), 2), -1.0, "negative")
+    outcome = asked(engine, problem([whole, hidden, negative]))
+    assert [f.code for f in outcome.findings] == ["dose.no-own-activity"] * 2
+    assert outcome.value is not None
+    assert [r.region for r in outcome.value.results] == ["L01"]
+
+
+@pytest.mark.parametrize("engine", ["hybrid", "fft"])
+def test_electrons_reach_a_cold_region_from_its_rim_alone(engine: str) -> None:
+    """Within even activity that is not its own, what leaves a sphere of 1 mL enters: 2 % of the equilibrium dose."""
+    cold = target(ball(MIDDLE, 1.0), None, "cold")
+    mbq_h = 1000.0
+    outcome = asked(engine, problem([cold], mbq_h))
+    assert [f.code for f in outcome.findings] == ["dose.cross-dose-only"]
+    assert outcome.value is not None
+    (result,) = outcome.value.results
+    s = self_dose("Lu-177", cold.mass.value, 1.03)
+    in_one = mbq_h * 3.6e9 * cold.region.volume_ml / (N * EDGE_MM / 10) ** 3
+    assert result.parts["electrons"] == pytest.approx(in_one * s.electrons / s.kept * (1 - s.kept), rel=0.01)
+
+
+def test_a_ct_with_holes_is_refused() -> None:
+    hu = np.full(GRID.shape, 14.0)
+    hu[0] = np.nan
+    with pytest.raises(OutsideValidity, match="undefined"):
+        asked("hybrid", problem([target(ball(MIDDLE, 20), 100.0)], hu=hu))
 
 
 def test_other_grids_and_units_are_refused() -> None:

@@ -7,33 +7,37 @@ a region keeps of its own electrons depends on its size and is known; photons ha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from math import hypot
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
 from scipy.ndimage import maximum_filter
 
-from lutra.core.dose import DoseProblem, DoseResult, DoseTarget, Dvh
+from lutra.core.dose import DoseProblem, DoseResult, Dvh
 from lutra.core.estimate import Estimate, Unit
 from lutra.core.frozen import FrozenMap
-from lutra.dose.tia_map import Share, TiaMap
+from lutra.dose.cross_dose import Sender, cross_budget
+from lutra.dose.tia_map import TiaMap
 from lutra.imaging.dvh import histogram
 from lutra.physics.homogeneous_dose import KEV_PER_G_IN_GY, sphere_s
 from lutra.physics.point_kernel import PointKernel, point_kernel
 
 Array = npt.NDArray[np.float64]
 
-S_VALUE, PHOTON_TRANSPORT = "S value", "photon transport"
+S_VALUE, SHAPE, PHOTON_TRANSPORT = "S value", "S value: shape", "photon transport"
 ELECTRONS_RELATIVE_SD = 0.005
 """Standard uncertainty of the electron part: spheres lie within .15 % of EGSnrc, and the energy per decay of a beta emitter is
 known to about .5 %. [1]"""
 PHOTONS_RELATIVE_SD = FrozenMap({"hybrid": 0.02, "full-mc": 0.02, "fft": 0.10})
 """Standard uncertainty of the photon part: photons through lung and bone lie within 2 % of EGSnrc; kernels of endless soft tissue
 give 10 to 20 % too much photon dose in a body of 10 to 30 cm. [1]"""
+NO_CT_RELATIVE_SD = 0.10
+"""The same without a CT: soft tissue throughout gave organs of a phantom 3 to 7 % more photon dose, its spine 10 % less. [1]"""
+SHAPE_RELATIVE_SD = 0.10
+"""Standard uncertainty of the electron energy that leaves a region: an ellipsoid of axes 1:1:2 has 8 % more surface than the sphere
+of its volume, one of 1:1:3 has 18 %. [1]"""
 HISTORIES = "photon histories"
-CROSS_DOSE = "cross-dose"
 TISSUE = "soft_tissue"
 SLOPE_STEP = 1.02
 """Mass ratio over which the sensitivity of S to mass is taken."""
@@ -51,6 +55,8 @@ class SelfDose:
         d ln S / d ln m. [1]
     kept
         Share of the electron energy that stays in the region. [1]
+    escaping_gy_g
+        Energy per decay of the electrons that leave it. [Gy g/(Bq.s)]
     """
 
     electrons: float
@@ -58,6 +64,7 @@ class SelfDose:
     electrons_slope: float
     photons_slope: float
     kept: float
+    escaping_gy_g: float
 
 
 def self_dose(nuclide: str, mass_g: float, density_g_per_ml: float) -> SelfDose:
@@ -65,13 +72,16 @@ def self_dose(nuclide: str, mass_g: float, density_g_per_ml: float) -> SelfDose:
     kernel: PointKernel = point_kernel(nuclide, TISSUE)
     here, more = (sphere_s(kernel, mass_g * factor, density_g_per_ml) for factor in (1.0, SLOPE_STEP))
     log_step = np.log(SLOPE_STEP)
+    energy_gy_g = float(kernel.electron_kev.sum()) * KEV_PER_G_IN_GY
+    kept = here.electrons * mass_g / energy_gy_g
     photons_slope = float(np.log(more.photons / here.photons) / log_step) if here.photons > 0 else 0.0
     return SelfDose(
         electrons=here.electrons,
         photons=here.photons,
         electrons_slope=float(np.log(more.electrons / here.electrons) / log_step),
         photons_slope=photons_slope,
-        kept=here.electrons * mass_g / KEV_PER_G_IN_GY / float(kernel.electron_kev.sum()),
+        kept=kept,
+        escaping_gy_g=energy_gy_g * (1 - kept),
     )
 
 
@@ -87,67 +97,64 @@ class Maps:
         Standard error of what was drawn; None where nothing was. [Gy]
     density_g_per_ml
         [g/mL] (i, j, k)
+    senders
+        Where cross-dose comes from.
+    in_tissue
+        Of an engine that followed electrons: where a kernel leaves their energy in endless tissue of a density. [keV] (i, j, k)
     """
 
     total_gy: Array
     photons_gy: Array
     sd_gy: Array | None
     density_g_per_ml: npt.NDArray[np.float32]
+    senders: Sequence[Sender]
+    in_tissue: Callable[[float], Array] | None = None
 
 
-def region_dose(
-    problem: DoseProblem,
-    target: DoseTarget,
-    tia: TiaMap,
-    share: Share,
-    maps: Maps,
-    engine: str,
-    *,
-    resolved: bool = False,
-) -> DoseResult:
+def region_dose(problem: DoseProblem, n: int, tia: TiaMap, maps: Maps, engine: str) -> DoseResult:
     """Mean dose of one target with its budget and histogram.
+
+    Electrons are those of a sphere of the region's mass in tissue like itself, with what comes from around. An engine that followed
+    electrons adds by how much they went elsewhere than in such tissue: the difference of two maps of the same voxels, in which
+    cancels what the voxels blur.
 
     Own decays enter with the uncertainty of their fit and mass, by name, so that a volume both rest on cancels as far as it
     should. What comes from elsewhere enters with the relative uncertainty of the activity there.
 
     Parameters
     ----------
-    resolved
-        Take the best value from the voxels of the map, electrons too; the budget keeps its relative size.
+    n
+        Place of the target in the problem. One without a curve gets what others send.
     """
-    region = target.region
-    fraction = region.fraction.astype(np.float64)
-    density = maps.density_g_per_ml[region.box]
-    weights = fraction * density
-    photons = float(np.average(maps.photons_gy[region.box], weights=weights)) if weights.sum() > 0 else 0.0
-    volume_ml = region.volume_ml
-    by_itself = self_dose(problem.nuclide, target.mass.value, target.mass.value / volume_ml)
-    around = _around(problem, tia, share, target) * (1 - by_itself.kept)
-    around_gy = around * float(point_kernel(problem.nuclide, TISSUE).electron_kev.sum()) * KEV_PER_G_IN_GY
-    around_gy /= target.mass.value / volume_ml
-    if target.fit is None or target.fit.time_integrated_activity.value <= 0:
-        electrons, own, crossing = 0.0, Estimate(0.0, Unit.GY), photons + around_gy
+    target, decays = problem.targets[n], tia.shares[n].activity
+    box, fraction = target.region.box, target.region.fraction.astype(np.float64)
+    weights = fraction * maps.density_g_per_ml[box]
+    photons = float(np.average(maps.photons_gy[box], weights=weights)) if weights.sum() > 0 else 0.0
+    density_g_per_ml = target.mass.value / target.region.volume_ml
+    by_itself = self_dose(problem.nuclide, target.mass.value, density_g_per_ml)
+    density = maps.density_g_per_ml if maps.in_tissue is None else np.full_like(maps.density_g_per_ml, density_g_per_ml)
+    around = around_gy(problem, n, tia, density, by_itself)
+    otherwise = 0.0 if maps.in_tissue is None else _otherwise_gy(problem, n, maps, maps.in_tissue(density_g_per_ml))
+    electrons, own, own_photons = 0.0, Estimate(0.0, Unit.GY), 0.0
+    if decays is None or decays.value <= 0:
+        around += otherwise
     else:
-        decays = target.fit.time_integrated_activity
-        electrons = decays.value * by_itself.electrons
+        electrons = decays.value * by_itself.electrons + otherwise
         # The map knows shape and neighbours, the sphere how much of it is the region's own.
         own_photons = min(photons, decays.value * by_itself.photons)
         own = _own(decays, target.mass, by_itself, electrons, own_photons)
-        crossing = photons - own_photons + around_gy
+    crossing = photons - own_photons + around
     rest = {
-        S_VALUE: ELECTRONS_RELATIVE_SD * (electrons + around_gy),
-        f"{PHOTON_TRANSPORT}, {engine}": PHOTONS_RELATIVE_SD[engine] * photons,
-        **_crossing_budget(problem, target, own, crossing),
-        **_drawn(maps.sd_gy, region.box, weights),
+        S_VALUE: ELECTRONS_RELATIVE_SD * (electrons + around),
+        SHAPE: SHAPE_RELATIVE_SD * electrons * (1 - by_itself.kept) / by_itself.kept,
+        f"{PHOTON_TRANSPORT}, {engine}": photons * (PHOTONS_RELATIVE_SD[engine] if problem.ct else NO_CT_RELATIVE_SD),
+        **_drawn(maps.sd_gy, box, weights),
     }
-    dose = own + Estimate(crossing, Unit.GY, FrozenMap(rest))
-    if resolved:
-        in_voxels = float(np.average(maps.total_gy[region.box], weights=weights))
-        dose, electrons, around_gy = dose.scaled(in_voxels / dose.value), in_voxels - photons, 0.0
-    parts = {"electrons": electrons + around_gy, "photons": photons}
-    return DoseResult(
-        target.name, engine, dose, target.mass, _dvh(maps.total_gy[region.box], fraction, dose.value), parts
-    )
+    dose = own + Estimate(crossing, Unit.GY, cross_budget(problem, n, crossing, maps.senders, own.draws))
+    dose = dose + Estimate(0.0, Unit.GY, FrozenMap({name: sd for name, sd in rest.items() if sd}))
+    parts = {"electrons": electrons + around, "photons": photons}
+    of_form = maps.photons_gy if decays is None else maps.total_gy
+    return DoseResult(target.name, engine, dose, target.mass, _dvh(of_form[box], fraction, dose.value), parts)
 
 
 def _own(decays: Estimate, mass: Estimate, s: SelfDose, electrons_gy: float, photons_gy: float) -> Estimate:
@@ -158,51 +165,37 @@ def _own(decays: Estimate, mass: Estimate, s: SelfDose, electrons_gy: float, pho
     return decays.times(per_decay, Unit.GY)
 
 
-def _around(problem: DoseProblem, tia: TiaMap, share: Share, target: DoseTarget) -> float:
-    """Decays of others in a millilitre just around the region: in the voxels that touch it. [Bq.s/mL]"""
-    shape = problem.image.grid.shape
-    start = [max(0, first - 1) for first in target.region.start_ijk]
-    stop = [min(n, s.stop + 1) for n, s in zip(shape, target.region.box, strict=True)]
+def around_gy(problem: DoseProblem, n: int, tia: TiaMap, density: npt.NDArray[np.float32], of: SelfDose) -> float:
+    """Dose by electrons of what lies around a target. [Gy]
+
+    Were its surroundings like itself, every electron that leaves would be made up for by one that enters. What enters follows the
+    decays per mass of the surroundings, whatever their density (Fano); they are read off the voxels that touch the region.
+    """
+    region, share = problem.targets[n].region, tia.shares[n]
+    start = [max(0, first - 1) for first in region.start_ijk]
+    stop = [min(size, s.stop + 1) for size, s in zip(tia.decays.shape, region.box, strict=True)]
     box = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
-    inside, own = (np.zeros([b - a for a, b in zip(start, stop, strict=True)]) for _ in range(2))
-    within = tuple(slice(r.start - a, r.stop - a) for r, a in zip(target.region.box, start, strict=True))
-    inside[within] = target.region.fraction
-    own[within] = share.decays
-    near = maximum_filter(inside, size=3) > 0
-    free = np.where(near, 1 - inside, 0.0)
-    if free.sum() <= 0:
-        return 0.0
-    others = float((tia.decays[box] - own)[near].sum())
-    return others / (float(free.sum()) * problem.image.grid.voxel_volume_ml)
+    within = tuple(slice(r.start - a, r.stop - a) for r, a in zip(region.box, start, strict=True))
+    inside, owned = (np.zeros([b - a for a, b in zip(start, stop, strict=True)]) for _ in range(2))
+    others = tia.decays[box].copy()
+    inside[within], owned[within] = region.fraction, share.owned
+    others[within] -= share.decays
+    free = np.where(maximum_filter(inside, size=3) > 0, 1 - inside, 0.0)
+    mass_g = float((free * density[box]).sum()) * problem.image.grid.voxel_volume_ml
+    # Decays of others are spread over what of a voxel the target does not own; a part of that may lie in the region.
+    per_part = np.divide(others, 1 - owned, out=np.zeros_like(others), where=owned < 1)
+    return max(float((per_part * free).sum()), 0.0) / mass_g * of.escaping_gy_g if mass_g > 0 else 0.0
 
 
-def _crossing_budget(
-    problem: DoseProblem, target: DoseTarget, own: Estimate, crossing_gy: float
-) -> Mapping[str, float | None]:
-    """Uncertainty of what comes from elsewhere: that of all activity elsewhere, by name where it can be."""
-    fits = [t.fit for t in problem.targets if t is not target and t.fit is not None]
-    fits += [problem.remainder] if problem.remainder is not None else []
-    elsewhere = sum(fit.time_integrated_activity.value for fit in fits)
-    if crossing_gy <= 0 or elsewhere <= 0:
-        return {}
-    carried = set() if own.draws is None else set(own.draws.sources)
-    named: dict[str, float | None] = {}
-    drawn: list[float] = []
-    for fit in fits:
-        for name, sd in fit.time_integrated_activity.budget.items():
-            part = None if sd is None else crossing_gy * sd / elsewhere
-            own_draws = fit.time_integrated_activity.draws
-            if part is not None and (name in carried or (own_draws is not None and name in own_draws.sources)):
-                drawn.append(part)
-                continue
-            known = named.get(name, 0.0)
-            named[name] = None if known is None or part is None else known + part
-    if problem.remainder is None:
-        return named | {CROSS_DOSE: None}
-    # What is not evaluated far away is not evaluated here, by one name; it would otherwise hide behind many.
-    missing = [name for name, sd in named.items() if sd is None and name not in own.budget]
-    evaluated = {name: sd for name, sd in named.items() if name not in missing and name not in carried}
-    return evaluated | {CROSS_DOSE: None if missing else hypot(*drawn)}
+def _otherwise_gy(problem: DoseProblem, n: int, maps: Maps, kernel_kev: Array) -> float:
+    """Dose that electrons that were followed give to a target above what a kernel gives. [Gy]"""
+    region = problem.targets[n].region
+    voxel_g = maps.density_g_per_ml[region.box] * problem.image.grid.voxel_volume_ml
+    followed = (maps.total_gy - maps.photons_gy)[region.box] * voxel_g
+    return (
+        float((region.fraction * (followed - kernel_kev[region.box] * KEV_PER_G_IN_GY)).sum())
+        / problem.targets[n].mass.value
+    )
 
 
 def _drawn(sd_gy: Array | None, box: tuple[slice, ...], weights: Array) -> Mapping[str, float]:

@@ -8,11 +8,11 @@ from lutra.core.estimate import Estimate, Unit
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.dose.options import refuse_options
-from lutra.dose.region_means import ELECTRONS_RELATIVE_SD, S_VALUE, self_dose
+from lutra.dose.region_means import ELECTRONS_RELATIVE_SD, S_VALUE, SHAPE, SHAPE_RELATIVE_SD, self_dose
 from lutra.ports import Settings
 
 SPHERE_MODEL = "sphere model"
-SHAPE_RELATIVE_SD, LEFT_OUT_RELATIVE_SD = 0.2, 0.025
+PHOTON_SHAPE_RELATIVE_SD, LEFT_OUT_RELATIVE_SD = 0.2, 0.025
 """How far the photon part of an organ differs from that of a sphere, and what is left out that other regions send. [1] Our own
 choices: photon self-doses of organs lie within 20 % of the sphere's; cross-dose was 1 to 5 % in simulated patients."""
 
@@ -59,12 +59,13 @@ def _sphere(nuclide: str, target: DoseTarget, decays: Estimate) -> DoseResult:
     s = self_dose(nuclide, target.mass.value, target.mass.value / target.region.volume_ml)
     total = s.electrons + s.photons
     slope = (s.electrons_slope * s.electrons + s.photons_slope * s.photons) / total
-    model = (SHAPE_RELATIVE_SD * s.photons + LEFT_OUT_RELATIVE_SD * total) / total
+    model = (PHOTON_SHAPE_RELATIVE_SD * s.photons + LEFT_OUT_RELATIVE_SD * total) / total
     per_decay = Estimate(total, Unit.GY_PER_BQ_S).with_sources(
         FrozenMap(
             {
                 **target.mass.relative(sensitivity=slope),
                 S_VALUE: ELECTRONS_RELATIVE_SD * s.electrons / total,
+                SHAPE: SHAPE_RELATIVE_SD * s.electrons * (1 - s.kept) / s.kept / total,
                 SPHERE_MODEL: model,
             }
         )

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from lutra.core.dose import DoseProblem
+from lutra.core.dose import DoseProblem, DoseTarget
+from lutra.core.estimate import Estimate
 from lutra.core.finding import Finding, Outcome, Severity, few
 from lutra.core.frozen import float32, float64
 
@@ -25,11 +26,14 @@ class Share:
         Share of each voxel of the box that is the target's. [1] (i, j, k)
     decays
         Decays in that share. [Bq.s] (i, j, k)
+    activity
+        Their sum, by the target's curve; None where it has none. [Bq.s]
     """
 
     start_ijk: tuple[int, int, int]
     owned: npt.NDArray[np.float32] = field(converter=float32)
     decays: npt.NDArray[np.float64] = field(converter=float64)
+    activity: Estimate | None = None
 
     @property
     def box(self) -> tuple[slice, slice, slice]:
@@ -59,7 +63,8 @@ def tia_map(problem: DoseProblem) -> Outcome[TiaMap]:
 
     Within a target voxels share the decays in proportion to the image, as if each of them washed out as the whole does. A
     voxel that several targets hold belongs to the first; of a voxel that a target holds in part, the rest is left for the next.
-    What nobody owns belongs to the remainder. A target without a fit owns nothing: its voxels are part of the remainder.
+    What nobody owns belongs to the remainder. A target without a fit owns nothing: its voxels are part of the remainder, which is
+    what the image holds outside all curves, so that nothing is lost and nothing counted twice.
 
     Returns
     -------
@@ -77,14 +82,16 @@ def tia_map(problem: DoseProblem) -> Outcome[TiaMap]:
     for target in problem.targets:
         region = target.region
         held = region.fraction.astype(np.float64)
-        owned = np.minimum(held, left[region.box]) if target.fit else np.zeros_like(held)
-        own, spread_evenly = _spread(
-            owned, positive[region.box], 0.0 if target.fit is None else target.fit.time_integrated_activity.value
-        )
+        activity = _activity(target)
+        owned = np.zeros_like(held) if activity is None else np.minimum(held, left[region.box])
+        if target.fit is not None and not owned.any():
+            findings.append(_nowhere(target, activity))
+            activity = None
+        own, spread_evenly = _spread(owned, positive[region.box], 0.0 if activity is None else activity.value)
         even += [target.name] if spread_evenly else []
         left[region.box] -= owned
         decays[region.box] += own
-        shares.append(Share(region.start_ijk, owned, own))
+        shares.append(Share(region.start_ijk, owned, own, activity))
     if problem.remainder is not None:
         own, _ = _spread(left, positive, max(0.0, problem.remainder.time_integrated_activity.value))
         decays += own
@@ -101,6 +108,23 @@ def tia_map(problem: DoseProblem) -> Outcome[TiaMap]:
         text = "no region and no remainder has decays to spread; check the curves of this cycle"
         return Outcome(None, (*findings, Finding(Severity.UNDETERMINED, "dose.no-decays", text)))
     return Outcome(TiaMap(decays, tuple(shares)), findings)
+
+
+def _activity(target: DoseTarget) -> Estimate | None:
+    """Time-integrated activity of a target's own curve; None where it has none, or none that can be one. [Bq.s]"""
+    if target.fit is None:
+        return None
+    decays = target.fit.time_integrated_activity
+    return decays if np.isfinite(decays.value) and decays.value >= 0 else None
+
+
+def _nowhere(target: DoseTarget, activity: Estimate | None) -> Finding:
+    if activity is None and target.fit is not None:
+        value = target.fit.time_integrated_activity.value
+        why = f"a time-integrated activity of {value:g} Bq.s is not possible; required: 0 or more; check the fit"
+    else:
+        why = "regions before it hold all of its voxels, or it has none; check the regions and their order"
+    return Finding(Severity.UNDETERMINED, "dose.no-own-activity", f"{target.name}: no dose is given: {why}")
 
 
 def _spread(owned: Array, image: Array, total_bq_s: float) -> tuple[Array, bool]:

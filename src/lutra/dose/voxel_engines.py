@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
+
 import numpy as np
 
 from lutra.core.curve import TacFit
 from lutra.core.dose import CycleDoses, DoseMap, DoseProblem, DoseResult, DoseTarget
-from lutra.core.errors import UsageError
+from lutra.core.errors import OutsideValidity, UsageError
 from lutra.core.estimate import Unit
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.volume import Volume
+from lutra.dose.cross_dose import senders
 from lutra.dose.options import refuse_options, whole_options
-from lutra.dose.region_means import Maps, region_dose, self_dose
-from lutra.dose.tia_map import tia_map
+from lutra.dose.region_means import Array, Maps, region_dose, self_dose
+from lutra.dose.tia_map import TiaMap, tia_map
 from lutra.imaging.dvh import histogram
 from lutra.physics.homogeneous_dose import KEV_PER_G_IN_GY
-from lutra.physics.voxel_dose import HISTORIES, Body, VoxelDose, body_of_ct, body_of_density, voxel_dose
+from lutra.physics.voxel_dose import (
+    HISTORIES,
+    Body,
+    VoxelDose,
+    body_of_ct,
+    body_of_density,
+    electrons_in_tissue,
+    voxel_dose,
+)
 from lutra.ports import Settings
 from lutra.reference.emissions import emission
 
@@ -48,10 +60,7 @@ class Fft:
 
 
 class FullMonteCarlo:
-    """Electrons and photons by Monte Carlo: to check the others where tissues meet.
-
-    The mean of a region is that of the voxels of the map, so that a region of few voxels is blurred by its border.
-    """
+    """Electrons and photons by Monte Carlo: to check the others where tissues meet."""
 
     def dose(self, problem: DoseProblem, settings: Settings, seed: int) -> Outcome[CycleDoses]:
         """Compute the doses of a cycle.
@@ -114,20 +123,33 @@ def _doses(engine: str, problem: DoseProblem, histories: int, seed: int) -> Outc
         found = voxel_dose(engine, tia.decays, body, problem.nuclide, histories, seed)
     except UsageError as error:
         return Outcome(None, (*findings, _unknown(error)))
-    maps = Maps(found.gy, found.photons_gy, found.sd_gy, body.density_g_per_ml)
+    kernels = _in_tissue(tia, body, problem.nuclide) if engine == "full-mc" else None
+    maps = Maps(found.gy, found.photons_gy, found.sd_gy, body.density_g_per_ml, senders(problem, tia), kernels)
     results = []
-    for target, share in zip(problem.targets, tia.shares, strict=True):
+    for n, (target, share) in enumerate(zip(problem.targets, tia.shares, strict=True)):
         if target.mass.value <= 0 or target.region.volume_ml <= 0:
             findings.append(_not_given(target.name, "no mass"))
-            continue
-        result = region_dose(problem, target, tia, share, maps, engine, resolved=engine == "full-mc")
-        results.append(result)
+        elif target.fit is None or share.activity is not None:
+            results.append(region_dose(problem, n, tia, maps, engine))
+            findings += [_others_only(target)] if target.fit is None else []
     return Outcome(CycleDoses(tuple(results), _dose_map(engine, problem, found)), findings)
+
+
+def _in_tissue(tia: TiaMap, body: Body, nuclide: str) -> Callable[[float], Array]:
+    """Energy of electrons in tissue of a density, once for each density to 0.01 g/mL."""
+
+    @cache
+    def rounded(density_g_per_ml: float) -> Array:
+        return electrons_in_tissue(tia.decays, body.voxel_mm, nuclide, density_g_per_ml)
+
+    return lambda density_g_per_ml: rounded(max(round(density_g_per_ml, 2), 0.01))
 
 
 def _body(problem: DoseProblem) -> tuple[Body, list[Finding]]:
     voxel_mm = problem.image.grid.spacing_mm
     if problem.ct is not None:
+        if not np.isfinite(problem.ct.values).all():
+            raise OutsideValidity("a CT with undefined voxels", required="a CT number in every voxel of the image")
         return body_of_ct(problem.ct.values, voxel_mm), []
     text = (
         f"no CT on the grid of the SPECT: the field is taken as soft tissue of {SOFT_TISSUE_G_PER_ML:g} g/mL throughout. Photons "
@@ -151,6 +173,14 @@ def _photons(nuclide: str, target: DoseTarget, fit: TacFit, dose_gy: float) -> F
         f"that counts both receives {given / dose_gy - 1:+.1%}; nor is what other regions send"
     )
     return Finding(Severity.INFO, "dose.photons-not-counted", text)
+
+
+def _others_only(target: DoseTarget) -> Finding:
+    text = (
+        f"{target.name}: it has no curve of its own, so that its dose is what other regions and the remainder send, a lower bound; "
+        "check why it was not fitted"
+    )
+    return Finding(Severity.WARNING, "dose.cross-dose-only", text)
 
 
 def _not_given(name: str, why: str) -> Finding:

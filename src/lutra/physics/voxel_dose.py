@@ -155,15 +155,14 @@ def full_mc(decays: Array, body: Body, nuclide: str, histories: int, seed: int) 
     photons, soft = _followed_photons(decays, body, nuclide, histories, seed)
     electrons = electron_energy(tables(MEDIA), body.voxels, decays, electron_spectrum(emitted), histories, seed + 1)
     total = decays.sum()
-    by_photons, lost = _per_mass(photons.kev * total + decays * soft, body)
-    by_electrons, lost_too = _per_mass(electrons.kev * total + decays * emitted.alpha_kev, body)
-    lost += lost_too
+    by_photons, photons_lost = _per_mass(photons.kev * total + decays * soft, body)
+    by_electrons, electrons_lost = _per_mass(electrons.kev * total + decays * emitted.alpha_kev, body)
     sd = _per_mass(np.hypot(electrons.sd_kev, photons.sd_kev) * total, body)[0]
     audit = {
-        "electrons": float(electrons.kev.sum()) + emitted.alpha_kev,
+        "electrons": float(electrons.kev.sum()) + emitted.alpha_kev - electrons_lost / total,
         "electrons escaped": electrons.escaped_kev,
-        "photons": float(photons.kev.sum()) + soft - lost / total,
-        "in air": lost / total,
+        "photons": float(photons.kev.sum()) + soft - photons_lost / total,
+        "in air": (electrons_lost + photons_lost) / total,
         "photons escaped": photons.escaped_kev,
     }
     return VoxelDose(by_electrons + by_photons, by_photons, sd, audit)
@@ -204,6 +203,14 @@ def voxel_dose(
         )
     drawn = (histories, seed) if engine in DRAWN else ()
     return ENGINES[engine](np.asarray(decays, np.float64), body, nuclide, *drawn)
+
+
+def electrons_in_tissue(
+    decays: Array, voxel_mm: tuple[float, float, float], nuclide: str, density_g_per_ml: float
+) -> Array:
+    """Energy that electrons and alpha particles leave in each voxel of endless soft tissue of one density. [keV] (i, j, k)"""
+    kept: Array = _electron_convolver(nuclide, voxel_mm, decays.shape, density_g_per_ml)(decays)
+    return kept
 
 
 def _kept(nuclide: str) -> float:

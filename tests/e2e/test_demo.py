@@ -106,7 +106,7 @@ def test_intervals_of_dose_hold_the_true_dose(
 
     The median error lies within twice the camera's and that of the shape, plus what at most spills in, which no budget holds.
     """
-    found = [p for p in pairs(compared, "cycle", "absorbed-dose.local") if p["name"] in taking_up]
+    found = [p for p in pairs(compared, "cycle", "absorbed-dose.sphere") if p["name"] in taking_up]
     assert len(found) >= 8
     assert hold(found)
     spilt = np.median([spilling[p["name"]] for p in found])
@@ -187,7 +187,7 @@ def test_compare_on_the_command_line(demo: Path, compared: dict[str, Any]) -> No
     assert ran.code == 0, ran.err
     assert ran.json["agreement"] == compared["agreement"]
     large = lutra("simulate", "compare", demo / "study", "--truth", demo / "simulated" / "truth", "--minimum-ml", "3")
-    assert "absorbed-dose.local" in large.out
+    assert "absorbed-dose.sphere" in large.out
     assert "no truth is known of" in large.out
     nowhere = lutra("simulate", "compare", demo / "study", "--truth", demo)
     assert nowhere.code == 2

@@ -23,7 +23,7 @@ app = typer.Typer(
 )
 
 HEADLINE = (
-    ("cycle", "absorbed-dose.local"),
+    ("cycle", "absorbed-dose.sphere"),
     ("cycle", "effective-half-life"),
     ("therapy-spect", "activity"),
     ("organ, therapy-spect", "activity"),

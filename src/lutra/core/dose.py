@@ -98,6 +98,14 @@ class Dvh:
         """Dose that at least `percent` of the volume receives (D98, D90, D50, D2). [Gy]"""
         return float(np.interp(-percent / 100, -self.volume_fraction, self.dose_gy))
 
+    @property
+    def parts(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Doses between the levels and the share of the volume at each. [Gy, 1] (n - 1,)"""
+        at = (self.dose_gy[1:] + self.dose_gy[:-1]) / 2
+        share = -np.diff(self.volume_fraction)
+        # What receives the highest level and more stands at that level.
+        return np.append(at, self.dose_gy[-1]), np.append(share, self.volume_fraction[-1])
+
 
 @frozen(eq=False)
 class DoseResult:
@@ -180,3 +188,40 @@ class CumulativeDose:
     absorbed_dose: Estimate
     cycles: tuple[int, ...]
     missing: tuple[int, ...] = ()
+
+
+@frozen(eq=False)
+class BiologicalDose:
+    """What a dose is worth to a tissue, in one cycle or over several.
+
+    Parameters
+    ----------
+    region, tissue
+        Name or lesion id; tissue whose parameters were taken.
+    alpha_beta_gy, repair_half_life_s
+        Of the linear-quadratic model. [Gy, s]
+    source
+        Where the two come from.
+    protraction
+        Lea-Catcheside factor of the region's curve; None over several cycles. [1]
+    bed, eqd2
+        Of the mean dose. [Gy]
+    voxel_bed_gy
+        Mean of the biologically effective doses of the voxels; None where no voxels are resolved, or over several cycles.
+    eud_bed_gy
+        BED that, given evenly, leaves as many cells alive; None without an alpha. [Gy]
+    cycles
+        Cycles it holds for; empty for one.
+    """
+
+    region: str
+    tissue: str
+    alpha_beta_gy: float
+    repair_half_life_s: float
+    source: str
+    protraction: float | None
+    bed: Estimate
+    eqd2: Estimate
+    voxel_bed_gy: float | None = None
+    eud_bed_gy: float | None = None
+    cycles: tuple[int, ...] = ()

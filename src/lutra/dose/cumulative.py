@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import reduce
+from zlib import crc32
+
 import numpy as np
 from attrs import evolve
 
@@ -30,10 +33,8 @@ def cumulative_dose(
     cycles, given
         Cycles of the doses, and every cycle that was given.
     """
-    own = [_by_cycle(dose.absorbed_dose, fit, cycle) for dose, fit, cycle in zip(doses, fits, cycles, strict=True)]
-    total = own[0]
-    for more in own[1:]:
-        total = _sum(total, more)
+    own = [by_cycle(dose.absorbed_dose, fit, cycle) for dose, fit, cycle in zip(doses, fits, cycles, strict=True)]
+    total = reduce(added, own)
     missing = tuple(sorted(set(given) - set(cycles)))
     findings = []
     if missing:
@@ -45,7 +46,7 @@ def cumulative_dose(
     return Outcome(CumulativeDose(doses[0].region, doses[0].engine, total, cycles, missing), findings)
 
 
-def _by_cycle(dose: Estimate, fit: TacFit, cycle: int) -> Estimate:
+def by_cycle(dose: Estimate, fit: TacFit, cycle: int) -> Estimate:
     """Give sources that are a cycle's own the name of the cycle."""
 
     def name(source: str) -> str:
@@ -59,7 +60,7 @@ def _by_cycle(dose: Estimate, fit: TacFit, cycle: int) -> Estimate:
     return evolve(dose, budget=budget, draws=draws)
 
 
-def _sum(one: Estimate, other: Estimate) -> Estimate:
+def added(one: Estimate, other: Estimate) -> Estimate:
     """Add; draws of one source rank by rank, of different ones in an order that has nothing in common."""
     if one.draws is None or other.draws is None or one.draws.sources == other.draws.sources:
         return one + other
@@ -68,6 +69,6 @@ def _sum(one: Estimate, other: Estimate) -> Estimate:
         names = tuple({*one.draws.sources, *other.draws.sources})
         one = evolve(one, draws=Draws(names, one.draws.values))
         return one + evolve(other, draws=Draws(names, other.draws.values))
-    n = other.draws.values.size
-    shuffled = other.draws.values[np.random.default_rng(n).permutation(n)]
+    order = np.random.default_rng(crc32("; ".join(other.draws.sources).encode()))
+    shuffled = order.permutation(other.draws.values)
     return one + evolve(other, draws=Draws(other.draws.sources, shuffled))

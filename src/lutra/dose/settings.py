@@ -8,6 +8,9 @@ from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap, frozen_map
 from lutra.ports import Settings
 
+OF_TISSUE = ("alpha_beta_gy", "repair_half_life_h", "alpha_beta_sd_gy", "alpha_per_gy")
+"""What `[dose.tissues.NAME]` may hold."""
+
 
 @frozen
 class DoseSettings:
@@ -28,6 +31,9 @@ class DoseSettings:
     distribution_scan_h
         The SPECT whose voxels spread the activity of a region is the one nearest to this time. [h] At 24 h what is not bound has
         washed out and the counts are still many.
+    tissues
+        Radiobiology by tissue, `[dose.tissues.kidney]`: `alpha_beta_gy`, `repair_half_life_h`, and where known `alpha_beta_sd_gy`
+        and `alpha_per_gy`. What is not given is as in :data:`lutra.physics.radiobiology.TISSUES`.
     options
         One table per engine, by its short or qualified name.
     """
@@ -37,9 +43,18 @@ class DoseSettings:
     soft_tissue_density_relative_sd: float = 0.03
     ct_density_relative_sd: float = 0.02
     distribution_scan_h: float = 24.0
+    tissues: FrozenMap[str, FrozenMap[str, float]] = field(factory=FrozenMap, converter=frozen_map)
     options: FrozenMap[str, Settings] = field(factory=FrozenMap, converter=frozen_map)
 
     def __attrs_post_init__(self) -> None:
+        for tissue, given in self.tissues.items():
+            if wrong := [name for name, value in given.items() if name not in OF_TISSUE or not value > 0]:
+                raise ProtocolError(
+                    f"{wrong[0]} = {given[wrong[0]]!r}",
+                    where=f"dose.tissues.{tissue}",
+                    required=f"numbers above 0 for: {', '.join(OF_TISSUE)}",
+                    do="correct this setting",
+                )
         unused = sorted(set(self.options) - set(self.engines))
         if unused:
             raise ProtocolError(

@@ -37,7 +37,7 @@ def code_digest(module: str) -> str:
 def _tree_digest(part: str) -> bytes:
     root = Path(lutra.__file__).parent
     top = root / part
-    files = [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.suffix in {".py", ".toml"})
+    files = [top] if top.is_file() else sorted(p for p in top.rglob("*") if p.suffix in {".py", ".toml", ".npz"})
     hasher = hashlib.sha256()
     for file in files:
         hasher.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")

@@ -18,6 +18,7 @@ from lutra.core.region import Region, RegionKind
 from lutra.core.study import Administration, Role, Subject, Timepoint
 from lutra.dose.ct_on_grid import ct_on_grid
 from lutra.dose.cumulative import cumulative_dose
+from lutra.dose.effects import biological_dose, cumulative_bed, radiobiology_of
 from lutra.pipeline import plugins, wiring
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.images import Image
@@ -259,9 +260,11 @@ class Dosimetry:
         for short_name in self.protocol.dose.engines:
             results = self._engine(short_name, inputs, administration.cycle)
             given = {} if not results else {r.region: n for n, r in enumerate(self.conductor.value(results))}
-            for name in names:
+            for target, _ in here:
+                name = target.name
                 made = results.item(given[name]) if name in given else Made(None, results.receipt)
-                found[name].append(DoseRecord(short_name, made))
+                effect = self._effect(target, made, fits[name]) if made else None
+                found[name].append(DoseRecord(short_name, made, effect))
         for records in found.values():
             compared = tuple(d.dose for d in records if d.dose)
             if len(compared) > 1:
@@ -282,6 +285,13 @@ class Dosimetry:
             return made
         return self.conductor.step(f"dose.regions {name}", partial(wiring.doses_of_regions, name=name), {"doses": made})
 
+    def _effect(self, target: Target, dose: Made, fit: Made) -> Made | None:
+        """Find what a dose is worth to a tissue whose radiobiology is known."""
+        if target.tissue is None or radiobiology_of(target.tissue, self.protocol.dose) is None:
+            return None
+        inputs = {"dose": dose, "fit": fit, "tissue": target.tissue}
+        return self.conductor.step("dose.effects", biological_dose, inputs, settings=self.protocol.dose)
+
     def _from_distribution_scan(self, image: Image) -> float:
         since = self._timepoints[image.header.series_uid].since_administration_h
         return float("inf") if since is None else abs(since - self.protocol.dose.distribution_scan_h)
@@ -298,19 +308,20 @@ class Dosimetry:
         given = tuple(a.cycle for a in self.subject.administrations)
         sums = []
         for short_name in dict.fromkeys(d.engine for c in cycles for d in c.doses):
-            known = [(c, d.dose) for c in cycles for d in c.doses if d.engine == short_name and d.dose]
-            if known:
-                made = self.conductor.step(
-                    "dose.cumulative",
-                    cumulative_dose,
-                    {
-                        "doses": tuple(dose for _, dose in known),
-                        "fits": tuple(c.fit for c, _ in known),
-                        "cycles": tuple(c.cycle for c, _ in known),
-                        "given": given,
-                    },
-                )
-                sums.append(DoseRecord(short_name, made))
+            known = [(c, d) for c in cycles for d in c.doses if d.engine == short_name and d.dose]
+            if not known:
+                continue
+            inputs = {"fits": tuple(c.fit for c, _ in known), "cycles": tuple(c.cycle for c, _ in known)}
+            made = self.conductor.step(
+                "dose.cumulative",
+                cumulative_dose,
+                {"doses": tuple(d.dose for _, d in known), "given": given, **inputs},
+            )
+            effects = tuple(d.effect for _, d in known if d.effect)
+            worth = None
+            if len(effects) == len(known):
+                worth = self.conductor.step("dose.cumulative-bed", cumulative_bed, {"doses": effects, **inputs})
+            sums.append(DoseRecord(short_name, made, worth))
         return tuple(sums)
 
 

@@ -37,10 +37,11 @@ class ObservationRecord:
 
 @frozen
 class DoseRecord:
-    """Absorbed dose of a region in one cycle, or over all of them, by one engine."""
+    """Absorbed dose of a region in one cycle, or over all of them, by one engine; and what it is worth to the tissue."""
 
     engine: str
     dose: Made
+    effect: Made | None = None
 
 
 @frozen

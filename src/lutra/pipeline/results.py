@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from attrs import frozen
 
 from lutra.core.curve import TacFit
-from lutra.core.dose import CumulativeDose, DoseResult
+from lutra.core.dose import BiologicalDose, CumulativeDose, DoseResult
 from lutra.core.estimate import Estimate, Unit
 from lutra.core.frozen import FrozenMap
 from lutra.core.measurement import Features
@@ -19,6 +19,7 @@ from lutra.core.response import DiameterPair, RealChange, ResponseAssessment
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.record import (
     CycleRecord,
+    DoseRecord,
     LesionRecord,
     ObservationRecord,
     RegionDosimetry,
@@ -143,6 +144,7 @@ def dosimetry_results(conductor: Conductor, subject: str, region: RegionDosimetr
             quantity = f"absorbed-dose.{record.engine}"
             path = f"{subject}/{slug(region.name)}/cumulative/{quantity}"
             yield Result(path, subject, quantity, total.absorbed_dose, record.dose)
+            yield from _effect_results(conductor, subject, path.rpartition("/")[0], record)
 
 
 def cycle_results(conductor: Conductor, subject: str, region: str, cycle: CycleRecord) -> Iterator[Result]:
@@ -162,6 +164,14 @@ def cycle_results(conductor: Conductor, subject: str, region: str, cycle: CycleR
             result: DoseResult = conductor.value(dose.dose)
             quantity = f"absorbed-dose.{dose.engine}"
             yield Result(f"{base}/{quantity}", subject, quantity, result.absorbed_dose, dose.dose)
+            yield from _effect_results(conductor, subject, base, dose)
+
+
+def _effect_results(conductor: Conductor, subject: str, base: str, dose: DoseRecord) -> Iterator[Result]:
+    if dose.effect:
+        worth: BiologicalDose = conductor.value(dose.effect)
+        for quantity, estimate in ((f"bed.{dose.engine}", worth.bed), (f"eqd2.{dose.engine}", worth.eqd2)):
+            yield Result(f"{base}/{quantity}", subject, quantity, estimate, dose.effect)
 
 
 def slug(text: str) -> str:

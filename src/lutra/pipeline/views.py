@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from attrs import frozen
 
@@ -23,6 +23,7 @@ from lutra.pipeline.results import (
     Result,
     change_path,
     cycle_results,
+    dosimetry_results,
     features_path,
     observation_results,
     series_results,
@@ -38,6 +39,7 @@ from lutra.report.model import (
     LesionView,
     Number,
     ObservationView,
+    RegionDoseView,
     ResponseView,
     SeriesView,
     SubjectView,
@@ -72,6 +74,9 @@ SHOWN = {
     Unit.ONE: _Shown("%", 100.0),
 }
 
+ENGINES = ("hybrid", "fft", "full-mc", "local", "sphere", "organ-s")
+"""Engines that come with Lutra, for the words of their numbers."""
+
 WORDS = {
     "activity": "Activity",
     "concentration": "Activity concentration",
@@ -103,6 +108,9 @@ WORDS = {
     "time-integrated-activity": "Time-integrated activity",
     "effective-half-life": "Effective half-life",
     "mass": "Mass",
+    **{f"absorbed-dose.{e}": f"Absorbed dose, {e}" for e in ENGINES},
+    **{f"bed.{e}": f"Biologically effective dose, {e}" for e in ENGINES},
+    **{f"eqd2.{e}": f"Equivalent dose in 2 Gy fractions, {e}" for e in ENGINES},
     "total-activity": "Activity in the field of view",
 }
 
@@ -158,7 +166,19 @@ class Gatherer:
             transforms=self._transforms,
             correspondences=correspondence_views(self._conductor, self._record),
             projections=self._projections,
+            regions=tuple(self._regions()),
         )
+
+    # ---- doses ----
+    def _regions(self) -> Iterator[RegionDoseView]:
+        """Organs first, then the rest of the body, then lesions."""
+        titles = {lesion.lesion_id: f"{lesion.lesion_id} {lesion.name}" for lesion in self._record.lesions}
+        lesions = tuple(lesion.dosimetry for lesion in self._record.lesions)
+        for region in (*self._record.dosimetry, *lesions):
+            found = dosimetry_results(self._conductor, self._subject, region)
+            numbers = tuple((_cycle_of(result), self._number(result)) for result in found)
+            if numbers:
+                yield RegionDoseView(titles.get(region.name, region.name), region.name in titles, numbers)
 
     def _value(self, made: Made) -> SeriesHeader | None:
         return self._conductor.value(made) if made else None
@@ -294,7 +314,7 @@ class Gatherer:
             numbers=self._numbers(
                 r
                 for r in cycle_results(self._conductor, self._subject, lesion.lesion_id, cycle)
-                if not r.quantity.startswith("absorbed-dose")
+                if not r.quantity.startswith(("absorbed-dose", "bed.", "eqd2."))
             ),
         )
 
@@ -353,6 +373,12 @@ class Gatherer:
             chain=chain,
             receipt=result.made.receipt,
         )
+
+
+def _cycle_of(result: Result) -> int | None:
+    """Cycle of a number of dosimetry by its path; None for a sum."""
+    place = result.path.split("/")[2]
+    return int(place.removeprefix("cycle-")) if place.startswith("cycle-") else None
 
 
 def _detail(link: why.Link) -> str:

@@ -288,6 +288,29 @@ class CorrespondenceView:
 
 
 @frozen
+class RegionDoseView:
+    """Kinetics and doses of one region: organ, lesion, or the rest of the body.
+
+    Parameters
+    ----------
+    title
+        Name, and of a lesion its id.
+    lesion
+        Whether it is one.
+    numbers
+        Cycle, or None for the sum over cycles, and each number there.
+    """
+
+    title: str
+    lesion: bool
+    numbers: tuple[tuple[int | None, Number], ...]
+
+    def number(self, cycle: int | None, quantity: str) -> Number | None:
+        """One of its numbers."""
+        return next((n for c, n in self.numbers if c == cycle and n.quantity == quantity), None)
+
+
+@frozen
 class CycleView:
     """One infusion and its scans, each a label and hours after the start."""
 
@@ -314,6 +337,13 @@ class SubjectView:
     transforms: tuple[TransformView, ...] = ()
     correspondences: tuple[CorrespondenceView, ...] = ()
     projections: tuple[Projection, ...] = ()
+    regions: tuple[RegionDoseView, ...] = ()
+
+    @property
+    def dose_engine(self) -> str:
+        """The first engine that gave any dose; empty if none did."""
+        names = (n.quantity for r in self.regions for _, n in r.numbers if n.quantity.startswith("absorbed-dose."))
+        return next(names, "").removeprefix("absorbed-dose.")
 
     @property
     def open_findings(self) -> tuple[Finding, ...]:

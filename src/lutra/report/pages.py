@@ -205,6 +205,8 @@ def _all_numbers(subject: SubjectView) -> Iterator[Number]:
             yield from curve.numbers
         for dose in lesion.doses:
             yield dose.number
+    for region in subject.regions:
+        yield from (number for _, number in region.numbers)
 
 
 def tiles(subject: SubjectView) -> list[tuple[str, str, str]]:

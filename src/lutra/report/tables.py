@@ -37,6 +37,8 @@ RESULT_SCHEMA = pa.schema(
 )
 """`sd` and the interval stand only where every source was evaluated (`complete`); `sd_evaluated` is then a lower bound."""
 DOSE_SCHEMA = RESULT_SCHEMA.append(pa.field("engine", TEXT))
+REGION_SCHEMA = pa.schema([("region", TEXT), *(pa.field(f.name, f.type) for f in RESULT_SCHEMA)])
+"""Kinetics and doses of organs, lesions and the rest of the body; without a cycle: the sum over cycles."""
 CURVE_SCHEMA = pa.schema(
     [
         ("subject", TEXT),
@@ -136,12 +138,14 @@ DIAMETERS = ("longest-diameter", "short-axis")
 def write_tables(study: StudyView, folder: Path) -> None:
     """Write every table as CSV and Parquet. Missing is an empty cell, never 0.
 
-    `measurements` holds every number of the pages; `doses` and `diameters` are the parts of it that are asked for most.
+    `measurements` holds every number of images and lesions; `doses` and `diameters` are the parts of it that are asked for most;
+    `dosimetry` holds kinetics and doses of every region, organs included.
     """
     folder.mkdir(parents=True, exist_ok=True)
     measurements = list(measurement_rows(study))
     _write(folder / "measurements", RESULT_SCHEMA, measurements)
     _write(folder / "doses", DOSE_SCHEMA, list(_dose_rows(study)))
+    _write(folder / "dosimetry", REGION_SCHEMA, list(_region_rows(study)))
     _write(folder / "curves", CURVE_SCHEMA, list(_curve_rows(study)))
     _write(folder / "diameters", RESULT_SCHEMA, [r for r in measurements if r["quantity"] in DIAMETERS])
     _write(folder / "responses", RESPONSE_SCHEMA, list(_response_rows(study)))
@@ -193,6 +197,14 @@ def _dose_rows(study: StudyView) -> Iterator[Row]:
             for dose in lesion.doses:
                 row = _row(subject.subject_id, lesion.lesion_id, None, dose.cycle, dose.number)
                 yield {**row, "engine": dose.engine}
+
+
+def _region_rows(study: StudyView) -> Iterator[Row]:
+    for subject in study.subjects:
+        for region in subject.regions:
+            for cycle, number in region.numbers:
+                lesion = region.title.split(" ")[0] if region.lesion else None
+                yield {"region": region.title, **_row(subject.subject_id, lesion, None, cycle, number)}
 
 
 def _curve_rows(study: StudyView) -> Iterator[Row]:

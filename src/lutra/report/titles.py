@@ -108,3 +108,18 @@ def findings_title(n: int) -> str:
 
 def _has_spect(subject: SubjectView) -> bool:
     return any(s.role == "therapy-spect" for s in subject.series)
+
+
+def doses_title(subject: SubjectView) -> str:
+    """Say what the kidneys have received, where they have, and of how many regions doses are known."""
+    engine = subject.dose_engine
+    totals = {r.title: r.number(None, f"absorbed-dose.{engine}") for r in subject.regions}
+    known = {name: n for name, n in totals.items() if n is not None and n.estimate is not None}
+    kidneys = [n for name, n in known.items() if "kidney" in name.casefold()]
+    if not known:
+        return "No dose is known"
+    words = f"Doses of {plural(len(known), 'region')} in {plural(len(subject.cycles), 'cycle')}"
+    if not kidneys:
+        return words
+    most = max(kidneys, key=lambda n: n.estimate.value if n.estimate else 0.0)
+    return f"Kidney dose so far {plain_text(most)}; {words[0].lower()}{words[1:]}"

@@ -23,6 +23,7 @@ from lutra.pipeline.views import SHOWN
 from lutra.simulate.truth import Row, read_table
 
 CYCLE, RESPONSE, ORGAN = "cycle", "response", "organ"
+ORGAN_CYCLE = "organ, cycle"
 TRUTH = "truth"
 FILE = "compare"
 LEVEL = 0.95
@@ -249,6 +250,13 @@ def _truth(folder: Path) -> Iterator[tuple[Key, Row]]:
             image = f"{ORGAN}, {row['image']}"
             key = (str(row["subject"]), str(row["organ"]), str(row["series_uid"]), str(row["quantity"]))
             yield key, {**row, "image": image}
+            continue
+        pair = row["organ"] == "kidneys"
+        if pair and row["quantity"] == "time-integrated-activity":
+            continue  # of both together; the study has one curve for each
+        for name in ("left kidney", "right kidney") if pair else (str(row["organ"]),):
+            key = (str(row["subject"]), name, f"cycle {row['cycle']}", str(row["quantity"]))
+            yield key, {**row, "image": ORGAN_CYCLE}
     for row in tables["responses"]:
         place = f"follow-up {row['follow_up']}"
         answer: Row = {**row, "image": RESPONSE, "value": float(row["change"] or 0.0) * 100}
@@ -290,6 +298,11 @@ def _found(conductor: Conductor, record: SubjectRecord) -> Iterator[tuple[Key, s
             for result in cycle_results(conductor, subject, lesion.lesion_id, cycle):
                 told.add(result.path)
                 yield (subject, lesion.name, f"cycle {cycle.cycle}", result.quantity), CYCLE, result
+    for region in record.dosimetry:
+        for cycle in region.cycles:
+            for result in cycle_results(conductor, subject, region.name, cycle):
+                told.add(result.path)
+                yield (subject, region.name.casefold(), f"cycle {cycle.cycle}", result.quantity), ORGAN_CYCLE, result
     names = {lesion.lesion_id: lesion.name for lesion in record.lesions}
     organs = {_start(o.label, o.region_name): o for o in record.organs}
     for result in results(conductor, record):

@@ -117,7 +117,7 @@ def _doses(engine: str, problem: DoseProblem, histories: int, seed: int) -> Outc
     tia = spread.value
     if tia is None:
         return Outcome(None, spread.findings)
-    body, doubts = _body(problem)
+    body, doubts = body_of(problem)
     findings = [*spread.findings, *doubts]
     try:
         found = voxel_dose(engine, tia.decays, body, problem.nuclide, histories, seed)
@@ -145,7 +145,8 @@ def _in_tissue(tia: TiaMap, body: Body, nuclide: str) -> Callable[[float], Array
     return lambda density_g_per_ml: rounded(max(round(density_g_per_ml, 2), 0.01))
 
 
-def _body(problem: DoseProblem) -> tuple[Body, list[Finding]]:
+def body_of(problem: DoseProblem) -> tuple[Body, list[Finding]]:
+    """Tissue of the problem on its grid, and what is said of it."""
     voxel_mm = problem.image.grid.spacing_mm
     if problem.ct is not None:
         if not np.isfinite(problem.ct.values).all():

@@ -259,6 +259,14 @@ def _followed_photons(decays: Array, body: Body, nuclide: str, histories: int, s
     return photon_energy(tables(MEDIA), body.voxels, decays, lines[:, hard], histories, seed), soft
 
 
+def photon_dose(decays: Array, body: Body, nuclide: str, histories: int, seed: int) -> tuple[Array, Array]:
+    """Dose of photons alone and its standard error, of a map of decays. [Gy] (i, j, k)"""
+    photons, soft = _followed_photons(decays, body, nuclide, histories, seed)
+    total = decays.sum()
+    gy = _per_mass(photons.kev * total + decays * soft, body)[0]
+    return gy, _per_mass(photons.sd_kev * total, body)[0]
+
+
 def _per_mass(energy_kev: Array, body: Body) -> tuple[Array, float]:
     """Dose of an energy in each voxel [Gy], and the energy that lies in air [keV]."""
     air = body.density_g_per_ml < LEAST_DENSITY_G_PER_ML

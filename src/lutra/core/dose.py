@@ -225,3 +225,26 @@ class BiologicalDose:
     voxel_bed_gy: float | None = None
     eud_bed_gy: float | None = None
     cycles: tuple[int, ...] = ()
+
+
+@frozen(eq=False)
+class MarrowMethod:
+    """Dose of red marrow by one method: its own activity, what others send (None: not known), and both. [Gy]"""
+
+    name: str
+    own: Estimate
+    cross: Estimate | None
+    total: Estimate
+
+
+@frozen(eq=False)
+class MarrowDose:
+    """Dose of red marrow by every method there is, side by side."""
+
+    methods: tuple[MarrowMethod, ...]
+
+    @property
+    def ratio(self) -> float | None:
+        """Largest over smallest; None with one method alone. [1]"""
+        values = [m.total.value for m in self.methods]
+        return max(values) / min(values) if len(values) > 1 and min(values) > 0 else None

@@ -156,3 +156,43 @@ def map_(
         for name, kev in audit.items():
             show.out.print(f"{name}: {kev:.5g} keV per decay")
         show.out.print("\n".join(written.values()))
+
+
+@app.command()
+def marrow(
+    nuclide: Annotated[str, typer.Option(help="Such as Lu-177.")] = "Lu-177",
+    blood: Annotated[
+        Path | None, typer.Option(help="Table as of `lutra fit`, one curve, in MBq per mL of blood.")
+    ] = None,
+    body: Annotated[
+        tuple[float, float] | None, typer.Option(help="Time-integrated activity of the body [MBq h] and its mass [kg].")
+    ] = None,
+    image: Annotated[
+        tuple[float, float] | None, typer.Option(help="Dose of a region in L2 to L4, and its part by photons. [Gy]")
+    ] = None,
+    *,
+    rmblr: Annotated[float, typer.Option(help="Concentration in marrow over that in blood.")] = 1.0,
+    recovery: Annotated[float, typer.Option(help="Recovery of the region, if it is not corrected.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the draws behind the interval.")] = 20130518,
+    json: Json = False,
+) -> None:
+    """Dose of red marrow by blood and by image, each with what the body sends; advisory, blood counts decide."""
+    from lutra.dose.marrow import MarrowSettings
+    from lutra.pipeline.marrow_table import marrow_of_tables, rows
+
+    with show.reported():
+        settings = MarrowSettings(rmblr=rmblr, image_recovery=recovery)
+        outcome = marrow_of_tables(nuclide, settings, seed, blood, body, image)
+    found = [] if outcome.value is None else rows(outcome.value)
+    if json:
+        ratio = None if outcome.value is None else outcome.value.ratio
+        show.print_json({"methods": found, "ratio": ratio, "findings": show.finding_json(outcome.findings)})
+    else:
+        table = show.table("method", "own, Gy", "from elsewhere, Gy", "total, Gy", "not evaluated")
+        for row in found:
+            cross = "not known" if row["cross_gy"] is None else f"{row['cross_gy']:.3g}"
+            doubt = str(row["not_evaluated"])
+            table.add_row(str(row["method"]), f"{row['own_gy']:.3g}", cross, f"{row['total_gy']:.3g}", doubt)
+        show.out.print(table)
+        show.print_findings(outcome.findings)
+    raise typer.Exit(show.exit_code(outcome.findings))

@@ -33,7 +33,7 @@ def test_bed_of_four_cycles() -> None:
 
 
 def test_23_gray_in_four_cycles_is_a_bed_of_25_8() -> None:
-    """The two kidney limits are not the same constraint: 23 Gy in 4 cycles is BED 25.8, BED 40 is about 33.9 Gy (alpha/beta 2.5 Gy)."""
+    """Two limits of the kidney, alpha/beta 2.5 Gy: 23 Gy in 4 cycles is BED 25.8, and BED 40 is about 33.9 Gy."""
     _, found = called("bed", "--dose-gy", "5.75", "--effective-half-life-h", "51", "--cycles", "4", *AB)
     assert found["total_bed_gy"] == pytest.approx(25.8, abs=0.1)
     _, found = called("bed", "--dose-gy", "8.475", "--effective-half-life-h", "51", "--cycles", "4", *AB)

@@ -89,13 +89,13 @@ def test_spect_patient(study: StudyFolder) -> None:
     assert [lesion.lesion_id for lesion in record.lesions] == ["L01", "L02"]
     assert all(len(lesion.observations) == 2 for lesion in record.lesions)
     for lesion in record.lesions:
-        (cycle,) = lesion.cycles
+        (cycle,) = lesion.dosimetry.cycles
         fit = study.store.get(cycle.fit.output)
         assert not fit.identifiable
         low, high = fit.time_integrated_activity.evaluated_interval()
         assert high / low > 2  # two points cannot promise more
         assert fit.time_integrated_activity.sd is None  # calibration, recovery and volume were not given
-        assert {d.engine for d in cycle.doses} == {"sphere", "local"}
+        assert {d.engine for d in cycle.doses} == {"hybrid", "sphere"}
     codes = {f.code for key in record.receipts for f in (study.ledger.receipt(key).findings)}  # type: ignore[union-attr]
     assert {"kinetics.two-points-do-not-identify-a-curve", "dose.density-assumed"} <= codes
     assert "pipeline.description-names-another-cycle" in codes

@@ -15,7 +15,7 @@ from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.core.units import HOUR_S
 from lutra.dose.cumulative import added, by_cycle
-from lutra.dose.settings import DoseSettings
+from lutra.dose.settings import Tissues
 from lutra.physics.radiobiology import LN2, TISSUES, DoseRate, Tissue, bed_gy, eqd2_gy, protraction, survival_eud_gy
 
 
@@ -29,9 +29,9 @@ class Radiobiology:
     alpha_per_gy: float | None = None
 
 
-def radiobiology_of(tissue: str, settings: DoseSettings) -> Radiobiology | None:
+def radiobiology_of(tissue: str, settings: Tissues) -> Radiobiology | None:
     """Parameters of a tissue: those of the protocol, else the shipped ones; None where there are none."""
-    given, known = settings.tissues.get(tissue, FrozenMap()), TISSUES.get(tissue)
+    given, known = settings.get(tissue, FrozenMap()), TISSUES.get(tissue)
     if "alpha_beta_gy" in given and "repair_half_life_h" in given:
         known = Tissue(given["alpha_beta_gy"], given["repair_half_life_h"] * HOUR_S, f"protocol, dose.tissues.{tissue}")
     elif known is not None and given:
@@ -61,7 +61,7 @@ def dose_rate_gy_per_h(dose: DoseResult, fit: TacFit, times_s: np.ndarray) -> np
     return scaled
 
 
-def biological_dose(dose: DoseResult, fit: TacFit, tissue: str, settings: DoseSettings) -> Outcome[BiologicalDose]:
+def biological_dose(dose: DoseResult, fit: TacFit, tissue: str, settings: Tissues) -> Outcome[BiologicalDose]:
     r"""Biologically effective dose by Lea and Catcheside, of the mean of a region and of its voxels.
 
     :math:`BED = D + G D^2/(\alpha/\beta)`, so that its relative uncertainty is larger than that of the dose. Its draws are those of
@@ -71,6 +71,8 @@ def biological_dose(dose: DoseResult, fit: TacFit, tissue: str, settings: DoseSe
     ----------
     tissue
         `kidney`, `tumour`, `marrow`, or another with a table in the protocol.
+    settings
+        `dose.tissues` of the protocol.
 
     Returns
     -------

@@ -10,6 +10,7 @@ from lutra.ports import Settings
 
 OF_TISSUE = ("alpha_beta_gy", "repair_half_life_h", "alpha_beta_sd_gy", "alpha_per_gy")
 """What `[dose.tissues.NAME]` may hold."""
+Tissues = FrozenMap[str, FrozenMap[str, float]]
 
 
 @frozen
@@ -43,7 +44,7 @@ class DoseSettings:
     soft_tissue_density_relative_sd: float = 0.03
     ct_density_relative_sd: float = 0.02
     distribution_scan_h: float = 24.0
-    tissues: FrozenMap[str, FrozenMap[str, float]] = field(factory=FrozenMap, converter=frozen_map)
+    tissues: Tissues = field(factory=FrozenMap, converter=frozen_map)
     options: FrozenMap[str, Settings] = field(factory=FrozenMap, converter=frozen_map)
 
     def __attrs_post_init__(self) -> None:

@@ -278,7 +278,7 @@ class Dosimetry:
             partial(wiring.absorbed_doses, engine=engine),
             inputs,
             settings=self.protocol.dose.options.get(short_name, FrozenMap()),
-            seed=seed_of(self.protocol, self.subject.subject_id, "dose", str(cycle)),
+            seed=seed_of(self.protocol, "dose", str(cycle)),  # not the subject's name: a pseudonym changes no dose
             code=type(engine).__module__,
         )
         if not made:
@@ -287,10 +287,10 @@ class Dosimetry:
 
     def _effect(self, target: Target, dose: Made, fit: Made) -> Made | None:
         """Find what a dose is worth to a tissue whose radiobiology is known."""
-        if target.tissue is None or radiobiology_of(target.tissue, self.protocol.dose) is None:
+        if target.tissue is None or radiobiology_of(target.tissue, self.protocol.dose.tissues) is None:
             return None
         inputs = {"dose": dose, "fit": fit, "tissue": target.tissue}
-        return self.conductor.step("dose.effects", biological_dose, inputs, settings=self.protocol.dose)
+        return self.conductor.step("dose.effects", biological_dose, inputs, settings=self.protocol.dose.tissues)
 
     def _from_distribution_scan(self, image: Image) -> float:
         since = self._timepoints[image.header.series_uid].since_administration_h

@@ -12,12 +12,13 @@ from lutra.core.estimate import Draws, Estimate, Unit
 from lutra.core.frozen import FrozenMap
 from lutra.core.units import HOUR_S
 from lutra.dose.effects import biological_dose, cumulative_bed, dose_rate_gy_per_h
-from lutra.dose.settings import DoseSettings
+from lutra.dose.settings import DoseSettings, Tissues
 
 LN2 = np.log(2)
 BAND = CurveBand([0, 1], [1, 1], [1, 1], [1, 1])
-KIDNEY_25 = DoseSettings(
-    tissues=FrozenMap({"kidney": FrozenMap({"alpha_beta_gy": 2.5, "repair_half_life_h": 2.8, "alpha_beta_sd_gy": 0.1})})
+SHIPPED: Tissues = FrozenMap()
+KIDNEY_25: Tissues = FrozenMap(
+    {"kidney": FrozenMap({"alpha_beta_gy": 2.5, "repair_half_life_h": 2.8, "alpha_beta_sd_gy": 0.1})}
 )
 
 
@@ -43,7 +44,7 @@ def dose(gy: float, dvh: Dvh | None = None, **relative: float) -> DoseResult:
     return DoseResult("left kidney", "hybrid", Estimate(gy, Unit.GY, budget), Estimate(150.0, Unit.G), dvh)
 
 
-def bed(found: DoseResult, of: TacFit, tissue: str = "kidney", settings: DoseSettings = KIDNEY_25) -> BiologicalDose:
+def bed(found: DoseResult, of: TacFit, tissue: str = "kidney", settings: Tissues = KIDNEY_25) -> BiologicalDose:
     value = biological_dose(found, of, tissue, settings).value
     assert value is not None
     return value
@@ -58,8 +59,8 @@ def test_one_washout() -> None:
 
 def test_default_tissue() -> None:
     """D 5 Gy, alpha/beta 2.6 Gy, repair 2.8 h, T_eff 52 h: 5.49130; with an uptake of 1.5 h: 5.486492."""
-    assert bed(dose(5.0), fit((1.0, 52.0)), settings=DoseSettings()).bed.value == pytest.approx(5.49130, abs=1e-5)
-    taken_up = bed(dose(5.0), fit((1.0, 52.0), (-1.0, 1.5)), settings=DoseSettings())
+    assert bed(dose(5.0), fit((1.0, 52.0)), settings=SHIPPED).bed.value == pytest.approx(5.49130, abs=1e-5)
+    taken_up = bed(dose(5.0), fit((1.0, 52.0), (-1.0, 1.5)), settings=SHIPPED)
     assert taken_up.bed.value == pytest.approx(5.486492, abs=1e-6)
 
 
@@ -99,9 +100,7 @@ def test_uncertainty_of_the_dose_counts_more_in_the_bed() -> None:
     found = bed(dose(6.0, camera=0.05), course)
     more = bed(dose(6.0 + 1e-4), course).bed.value
     assert found.bed.budget["camera"] == pytest.approx(0.3 * (more - found.bed.value) / 1e-4, rel=1e-3)
-    less_sensitive = DoseSettings(
-        tissues=FrozenMap({"kidney": FrozenMap({"alpha_beta_gy": 2.6, "repair_half_life_h": 2.8})})
-    )
+    less_sensitive: Tissues = FrozenMap({"kidney": FrozenMap({"alpha_beta_gy": 2.6, "repair_half_life_h": 2.8})})
     change = bed(dose(6.0), course, settings=less_sensitive).bed.value - found.bed.value
     assert found.bed.budget["alpha/beta: kidney"] == pytest.approx(change, rel=0.05)
     values = np.array([5.0, 6.0, 7.0])
@@ -113,10 +112,10 @@ def test_uncertainty_of_the_dose_counts_more_in_the_bed() -> None:
 
 def test_unknown_parameters_are_said() -> None:
     """Without a stated uncertainty of alpha/beta that of the BED is not evaluated."""
-    found = bed(dose(6.0, camera=0.05), fit((1.0, 50.0)), settings=DoseSettings())
+    found = bed(dose(6.0, camera=0.05), fit((1.0, 50.0)), settings=SHIPPED)
     assert found.bed.sd is None
     assert found.bed.not_evaluated == ("alpha/beta: kidney",)
-    liver = biological_dose(dose(6.0), fit((1.0, 50.0)), "liver", DoseSettings())
+    liver = biological_dose(dose(6.0), fit((1.0, 50.0)), "liver", SHIPPED)
     assert [f.code for f in liver.findings] == ["dose.no-radiobiology"]
     without_phases = biological_dose(dose(6.0), fit(), "kidney", KIDNEY_25)
     assert [f.code for f in without_phases.findings] == ["dose.bed-by-half-life"]
@@ -128,8 +127,8 @@ def test_voxels_of_unequal_dose_have_a_higher_mean_bed_and_a_lower_equivalent() 
     """Half at 4 and half at 8 Gy: the mean of the squares is 40, not 36. Survivors are where the dose is low."""
     levels = np.array([0.0, 3.9999, 4.0001, 7.9999, 8.0001])
     dvh = Dvh(levels, np.array([1.0, 1.0, 0.5, 0.5, 0.0]))
-    settings = DoseSettings(
-        tissues=FrozenMap({"tumour": FrozenMap({"alpha_beta_gy": 2.5, "repair_half_life_h": 2.8, "alpha_per_gy": 0.5})})
+    settings: Tissues = FrozenMap(
+        {"tumour": FrozenMap({"alpha_beta_gy": 2.5, "repair_half_life_h": 2.8, "alpha_per_gy": 0.5})}
     )
     found = bed(dose(6.0, dvh), fit((1.0, 50.0)), "tumour", settings)
     g = 2.8 / (2.8 + 50)

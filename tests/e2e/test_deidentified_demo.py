@@ -29,7 +29,7 @@ def numbers(root: Path) -> tuple[Numbers, Numbers]:
         by_draws = tuple(
             f"{record.subject.subject_id}/{lesion.lesion_id}/cycle-{cycle.cycle}/"
             for lesion in record.lesions
-            for cycle in lesion.cycles
+            for cycle in lesion.dosimetry.cycles
             if cycle.fit and "population-tail" in conductor.value(cycle.fit).model
         )
         for r in results(conductor, record):

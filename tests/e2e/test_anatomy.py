@@ -90,7 +90,7 @@ def test_a_correction_reruns_what_rests_on_it_and_can_be_taken_back(propagated: 
     shift = ("--shift-mm", "0", "0", "15", "--reason", "to see what it does")
     nudged = lutra("align", "nudge", once, "SIM-001", row["fixed"], row["moving"], *shift)
     assert nudged.code in (0, 3), nudged.err
-    assert 0 < run(once) < 150
+    assert 0 < run(once) < 200  # of some 600
     moved = results(once, "h/activity")
     changed = {path for path in before if moved.get(path) != before[path]}
     assert changed

@@ -52,10 +52,13 @@ def deidentified(demo: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 
 def test_every_number_of_the_study_is_the_same(demo: Path, deidentified: tuple[Path, Path]) -> None:
-    """Activities, SUV, ADC, volumes, half-lives, doses, diameters; hours since administration are in them."""
+    """Activities, SUV, ADC, volumes, half-lives, doses, diameters; hours since administration are in them.
+
+    A lesion whose integral is drawn sends its photons to all others: 1e-7 of their doses.
+    """
     before, after = numbers(demo / "study"), numbers(deidentified[0])
     assert len(before[0]) > 100
-    for one, other, tolerance in zip(before, after, (1e-12, 1e-4), strict=True):
+    for one, other, tolerance in zip(before, after, (1e-6, 1e-4), strict=True):
         assert [q for q, _ in other] == [q for q, _ in one]
         assert [v for _, v in other] == pytest.approx([v for _, v in one], rel=tolerance, nan_ok=True)
 

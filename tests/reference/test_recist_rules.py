@@ -6,7 +6,7 @@ import csv
 from collections import defaultdict
 from pathlib import Path
 
-from lutra.simulate.recist_rules import non_target_response, overall_response, target_response
+from lutra.response.recist.rules import non_target_response, overall_response, target_response
 
 STATES = {"ABSENT": "absent", "PRESENT": "present", "UNEQUIVOCAL": "unequivocal progression"}
 Key = tuple[str, str]

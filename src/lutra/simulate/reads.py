@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from lutra.core.errors import UsageError
 from lutra.core.frozen import float64
-from lutra.simulate import recist_rules as recist
+from lutra.response.recist import rules as recist
 from lutra.simulate.labs import stream
 
 Array = npt.NDArray[np.float64]

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 
 from lutra.core.errors import UsageError
-from lutra.simulate.progression import progression_free, sample_death, sample_mds, true_progression
-from lutra.simulate.reads import TRUTH, ReadCourse, Reader, ReadLesion, VisitRead, read_course
-from lutra.simulate.recist_rules import (
+from lutra.response.recist.rules import (
     best_response,
     choose_targets,
     non_target_response,
     overall_response,
     target_response,
 )
+from lutra.simulate.progression import progression_free, sample_death, sample_mds, true_progression
+from lutra.simulate.reads import TRUTH, ReadCourse, Reader, ReadLesion, VisitRead, read_course
 
 DAYS = np.array([-30.0, 0, 100, 200, 300])
 

@@ -1,4 +1,4 @@
-"""RECIST 1.1 as far as the truth of a simulated study needs it: pure functions from sums and states to categories.
+"""RECIST 1.1 as pure functions from sums and states to categories.
 
 References
 ----------

@@ -1,0 +1,99 @@
+"""Readings of tumours over time, as a reader's tables hold them."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from attrs import frozen
+
+
+@frozen
+class TumourLesion:
+    """A lesion as a reader chose it.
+
+    Parameters
+    ----------
+    lesion
+        Identity within the reader's lesions: `T01`.
+    kind
+        `target`, `non-target` or `new`.
+    node
+        Whether it is a lymph node, whose short axis counts.
+    """
+
+    lesion: str
+    kind: str
+    location: str = ""
+    node: bool = False
+
+
+@frozen
+class TumourReading:
+    """One lesion at one visit.
+
+    Parameters
+    ----------
+    long_mm, short_mm
+        Longest diameter and the axis square to it; None where not measured. [mm]
+    state
+        `absent`, `present`, `unequivocal progression`, `too small`, `equivocal`, `unequivocal` or `not evaluated`; empty for a
+        lesion that is measured.
+    """
+
+    lesion: str
+    long_mm: float | None = None
+    short_mm: float | None = None
+    state: str = ""
+
+
+@frozen
+class TumourVisit:
+    """All readings of one reader at one visit.
+
+    Parameters
+    ----------
+    on
+        Day of the images; None where the table has no whole date.
+    """
+
+    number: float
+    name: str
+    on: date | None
+    readings: tuple[TumourReading, ...]
+
+
+@frozen
+class TumourCourse:
+    """One subject by one reader; the first visit is the baseline."""
+
+    subject: str
+    reader: str
+    lesions: tuple[TumourLesion, ...]
+    visits: tuple[TumourVisit, ...]
+
+
+@frozen
+class RecistTimepoint:
+    """What RECIST 1.1 says of one visit after the baseline.
+
+    Parameters
+    ----------
+    target, non_target
+        None for a class of lesions that the subject has not.
+    sum_mm, nadir_mm
+        Sum of the targets that were measured; smallest complete sum before, the baseline included. [mm]
+    rule
+        The rule that fired, in words.
+    """
+
+    subject: str
+    reader: str
+    visit: str
+    on: date | None
+    target: str | None
+    non_target: str | None
+    new_lesion: bool
+    overall: str
+    sum_mm: float | None
+    nadir_mm: float | None
+    rule: str

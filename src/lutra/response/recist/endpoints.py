@@ -1,0 +1,137 @@
+"""Best overall response and progression-free survival from the responses of the visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from attrs import field, frozen
+from attrs.validators import in_
+
+STABLE = ("SD", "NON-CR/NON-PD")
+RANK = ("CR", "PR", "SD", "NON-CR/NON-PD", "PD", "NE", "MISSING")
+
+
+@frozen
+class EndpointSettings:
+    """Conventions, which stand beside every endpoint.
+
+    Parameters
+    ----------
+    minimum_sd_d
+        Least time from the start at which SD counts. [d]
+    confirmation_d
+        Least time between a response and what confirms it. [d]
+    not_evaluable_between
+        NE visits that may lie between the two.
+    censoring
+        `FDA`: an event after two or more missed visits, and after another anticancer therapy, is censored at the last adequate
+        assessment; `EMA`: every event counts.
+    missed_visit_d
+        Time without an adequate assessment that stands for two missed visits under FDA; None: no event is censored for it. [d]
+    """
+
+    minimum_sd_d: int = 42
+    confirmation_d: int = 28
+    not_evaluable_between: int = 1
+    censoring: str = field(default="FDA", validator=in_(("FDA", "EMA")))
+    missed_visit_d: int | None = None
+
+
+@frozen
+class Endpoints:
+    """Endpoints of one subject by one reader; days count from the start, which is day 1."""
+
+    subject: str
+    reader: str
+    bor: str
+    confirmed_bor: str
+    pfs_days: int | None
+    pfs_event: bool | None
+
+
+Visit = tuple[date, str]
+"""Day and overall response, in capitals."""
+
+
+def endpoints(
+    subject: str,
+    reader: str,
+    visits: Sequence[Visit],
+    start: date | None,
+    settings: EndpointSettings,
+    death: date | None = None,
+) -> Endpoints:
+    """Derive the endpoints of one subject.
+
+    What comes after the first progression does not count. Without a start neither SD nor survival can be dated: SD counts as NE,
+    and survival is not given.
+    """
+    counted: list[Visit] = []
+    for on, response in sorted(visits):
+        counted.append((on, response.upper()))
+        if response.upper() == "PD":
+            break
+    days, event = _survival(counted, start, settings, death)
+    return Endpoints(
+        subject, reader, _best(counted, start, settings), _confirmed(counted, start, settings), days, event
+    )
+
+
+def _best(visits: Sequence[Visit], start: date | None, settings: EndpointSettings) -> str:
+    found = {"MISSING"} if not visits else {_worth(v, start, settings) for v in visits}
+    return min(found, key=RANK.index)
+
+
+def _worth(visit: Visit, start: date | None, settings: EndpointSettings) -> str:
+    """Say what one visit alone is worth as best response."""
+    on, response = visit
+    late = start is not None and on >= start + timedelta(days=settings.minimum_sd_d)
+    return "NE" if response in STABLE and not late else response
+
+
+def _confirmed(visits: Sequence[Visit], start: date | None, settings: EndpointSettings) -> str:
+    found = {"MISSING"} if not visits else {_confirmed_worth(n, visits, start, settings) for n in range(len(visits))}
+    return min(found, key=RANK.index)
+
+
+def _confirmed_worth(n: int, visits: Sequence[Visit], start: date | None, settings: EndpointSettings) -> str:
+    on, response = visits[n]
+    if response in {"CR", "PR"}:
+        by = {"CR"} if response == "CR" else {"CR", "PR"}
+        for m in range(n + 1, len(visits)):
+            between = [r for _, r in visits[n + 1 : m]]
+            held = all(r in by | {"NE"} for r in between) and between.count("NE") <= settings.not_evaluable_between
+            if held and visits[m][1] in by and visits[m][0] >= on + timedelta(days=settings.confirmation_d):
+                return response
+        if response == "CR" and _confirms_partial(n, visits, settings):
+            return "PR"
+        return _worth((on, "SD"), start, settings)  # a response that nothing confirms is stable disease, if late enough
+    return _worth(visits[n], start, settings)
+
+
+def _confirms_partial(n: int, visits: Sequence[Visit], settings: EndpointSettings) -> bool:
+    """Tell whether a CR is followed by PR, which makes it no CR, but is not less than a PR that is confirmed."""
+    on = visits[n][0]
+    return any(
+        r == "PR"
+        and later >= on + timedelta(days=settings.confirmation_d)
+        and "SD" not in [x for _, x in visits[n + 1 : m]]
+        for m, (later, r) in enumerate(visits[n + 1 :], start=n + 1)
+    )
+
+
+def _survival(
+    visits: Sequence[Visit], start: date | None, settings: EndpointSettings, death: date | None
+) -> tuple[int | None, bool | None]:
+    if start is None:
+        return None, None
+    progression = next((on for on, response in visits if response == "PD"), None)
+    event = min((d for d in (progression, death) if d is not None), default=None)
+    adequate = [on for on, response in visits if response not in {"NE", "PD"}]
+    last = max(adequate, default=None)
+    if event is not None:
+        gap = (event - (last or start)).days
+        if settings.censoring == "EMA" or settings.missed_visit_d is None or gap <= settings.missed_visit_d:
+            return (event - start).days + 1, True
+    return (1 if last is None else (last - start).days + 1), False

@@ -32,6 +32,8 @@ from lutra.imaging.blur import blurred, reach_voxels
 
 LEAST_CONTRAST = 0.2
 """Of R - r; below, the surroundings are looked at further out. [1]"""
+LEAST_RECOVERY = 0.1
+"""Of what a region holds, the share that has to be seen in it for a correction; our own choice. [1]"""
 FAR = 0.02
 """Share of the largest value of the blurred region below which a voxel shows surroundings alone. [1]"""
 
@@ -44,8 +46,8 @@ def shape_recovery(volume: Volume, region: Region, fwhm_mm: float) -> float | No
     Returns
     -------
     float or None
-        None if voxels in or around it have no value, or if the concentration would not be positive: nothing of what is seen is
-        its own.
+        None if voxels in or around it have no value, if less than a tenth of what it holds is seen in it, or if the concentration
+        would not be positive: nothing of what is seen is its own.
     """
     grown = reach_voxels(fwhm_mm, volume.grid.spacing_mm)
     start = [max(0, side.start - n) for side, n in zip(region.box, grown, strict=True)]
@@ -60,6 +62,8 @@ def shape_recovery(volume: Volume, region: Region, fwhm_mm: float) -> float | No
         return None
     inner, outer = (float(np.average(image, weights=weights)) for weights in (share, outside))
     kept, lent = (float(np.average(seen, weights=weights)) for weights in (share, outside))
+    if kept < LEAST_RECOVERY:
+        return None
     far = seen < FAR * seen.max()
     if kept - lent < LEAST_CONTRAST and far.any():
         concentration = (inner - (1 - kept) * float(np.median(image[far]))) / kept

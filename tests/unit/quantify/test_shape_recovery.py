@@ -106,3 +106,14 @@ def test_what_cannot_be_told_from_its_surroundings_has_no_activity() -> None:
         assert outcome.value is not None
         assert set(outcome.value.values) == {"volume"}
         assert ("quantify.no-recovery", Severity.UNDETERMINED) in [(f.code, f.severity) for f in outcome.findings]
+
+
+@pytest.mark.parametrize("around", [0.0, 0.2])
+def test_a_region_smaller_than_the_resolution_is_corrected_against_what_lies_further_out(around: float) -> None:
+    """A ball of 8 mm under 9 mm: a sixth of it is seen. A hot neighbour on one side does not change what lies around."""
+    region = ball(4.0)
+    volume = image(region, 1e5, around * 1e5)
+    recovery = shape_recovery(volume, region, FWHM_MM)
+    assert recovery is not None
+    mean = float(np.average(volume.values[region.box], weights=region.fraction))
+    assert mean / recovery == pytest.approx(1e5, rel=0.02)

@@ -110,7 +110,7 @@ def test_what_cannot_be_told_from_its_surroundings_has_no_activity() -> None:
 
 @pytest.mark.parametrize("around", [0.0, 0.2])
 def test_a_region_smaller_than_the_resolution_is_corrected_against_what_lies_further_out(around: float) -> None:
-    """A ball of 8 mm under 9 mm: a sixth of it is seen. A hot neighbour on one side does not change what lies around."""
+    """A ball of 8 mm under 9 mm: a sixth of it is seen."""
     region = ball(4.0)
     volume = image(region, 1e5, around * 1e5)
     recovery = shape_recovery(volume, region, FWHM_MM)

@@ -287,10 +287,11 @@ def grade(person: Person, analyte: Analyte, value: float, creatinine_0: float) -
     return ctcae_grade(
         analyte.name,
         value,
+        unit=analyte.unit,
         lln=analyte.lln.get(person.sex),
         uln=analyte.uln.get(person.sex),
         baseline=creatinine_0 if analyte.name == "creatinine" else None,
-    )
+    ).grade
 
 
 def stream(seed: int, name: str) -> np.random.Generator:

@@ -163,3 +163,8 @@ class ClinicalRecord:
     events: tuple[AdverseEvent, ...] = ()
     stopped_on: date | None = None
     died_on: date | None = None
+
+    def given_on(self, cycle: int) -> date | None:
+        """Day of a cycle; None if it was not given, or nobody wrote down when."""
+        started = next((g.started_at for g in self.given if g.cycle == cycle), None)
+        return started.date() if started else None

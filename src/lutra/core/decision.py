@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 
 from attrs import frozen
 
 
 class Verdict(StrEnum):
-    """What to do with the next cycle. The gravest that any rule asks for wins, in this order; UNDETERMINED stands above PROCEED."""
+    """What to do with the next cycle. The gravest that any rule asks for wins, in this order.
+
+    UNDETERMINED stands above REDUCE: nothing is given, not even half, while something that had to be known is not. What is known to
+    be bad enough to wait or stop for needs nothing else.
+    """
 
     PROCEED = "PROCEED"
-    UNDETERMINED = "UNDETERMINED"
     REDUCE = "REDUCE"
+    UNDETERMINED = "UNDETERMINED"
     DELAY = "DELAY"
     STOP = "STOP"
 
@@ -69,8 +73,10 @@ class Decision:
 
     Parameters
     ----------
-    question
-        `give cycle 3?`
+    decided_on
+        Day whose knowledge it rests on.
+    earliest_on, latest_on
+        Days between which the protocol plans the cycle; None for the first.
     activity_bq
         What the rules would have given; None where they say not to, or cannot tell. [Bq]
     reasons
@@ -81,10 +87,12 @@ class Decision:
 
     subject_id: str
     cycle: int
-    question: str
+    decided_on: date
     verdict: Verdict
     reasons: tuple[Reason, ...]
     activity_bq: float | None = None
     missing: tuple[str, ...] = ()
+    earliest_on: date | None = None
+    latest_on: date | None = None
     protocol_digest: str = ""
     signature: Signature | None = None

@@ -1,35 +1,17 @@
-"""What the simulated clinic makes of the blood before a cycle: a table of rules and the few conditions it may use."""
+"""What the simulated clinic makes of the blood before a cycle: the rules on blood of the shipped decision table."""
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Sequence
 from functools import cache
-from importlib.resources import files
 
 from attrs import frozen
 
-from lutra.core.errors import InputError
+from lutra.reference.decision_tables import Rule, shipped_table
 from lutra.simulate.labs import LabSample, Person, analytes
 
-
-@frozen
-class Rule:
-    """One row of `clinic_rules.toml`: an analyte and one condition under which to wait."""
-
-    name: str
-    analyte: str
-    grade_at_least: int | None = None
-    below: float | None = None
-    above: float | None = None
-    above_uln: float | None = None
-    fell_to: float | None = None
-    rose_to: float | None = None
-
-    def __attrs_post_init__(self) -> None:
-        given = (self.grade_at_least, self.below, self.above, self.above_uln, self.fell_to, self.rose_to)
-        if sum(x is not None for x in given) != 1:
-            raise InputError(f"rule {self.name} has {sum(x is not None for x in given)} conditions", required="one")
+REDUCED_SHARE = 0.5
+"""Activity of the cycle after a delay; full again if that is borne, stop if the toxicity comes back."""
 
 
 @frozen
@@ -60,9 +42,10 @@ class RuleSeen:
 
 @cache
 def label_rules() -> ClinicRules:
-    """Return the rules in the manner of the product label."""
-    table = tomllib.loads((files("lutra.simulate") / "clinic_rules.toml").read_text("utf-8"))
-    return ClinicRules(tuple(Rule(**row) for row in table["rule"]), Dosing(**table["dosing"]))
+    """Return the rules in the manner of the product label that look at blood."""
+    table, measured = shipped_table("label"), {a.name for a in analytes()}
+    rules = tuple(rule for rule in table.dose_limiting if rule.fact in measured)
+    return ClinicRules(rules, Dosing(table.recheck_days, table.stop_after_delay_days, REDUCED_SHARE))
 
 
 def evaluate(rules: Sequence[Rule], now: LabSample, baseline: LabSample, person: Person) -> tuple[RuleSeen, ...]:
@@ -71,19 +54,22 @@ def evaluate(rules: Sequence[Rule], now: LabSample, baseline: LabSample, person:
 
 
 def _seen(rule: Rule, now: LabSample, baseline: LabSample, person: Person) -> RuleSeen:
-    value = now[rule.analyte]
-    ratio = value.measured / baseline[rule.analyte].measured
-    if rule.grade_at_least is not None:
-        wait = value.grade_measured is None or value.grade_measured >= rule.grade_at_least
-    elif rule.below is not None:
-        wait = value.measured < rule.below
-    elif rule.above is not None:
-        wait = value.measured > rule.above
-    elif rule.above_uln is not None:
-        uln = next(a.uln[person.sex] for a in analytes() if a.name == rule.analyte)
-        wait = value.measured > rule.above_uln * uln
-    elif rule.fell_to is not None:
-        wait = ratio <= rule.fell_to
-    else:
-        wait = rule.rose_to is not None and ratio >= rule.rose_to
+    value = now[rule.fact]
+    ratio = value.measured / baseline[rule.fact].measured
+    match rule.condition:
+        case "grade_at_least":
+            wait = value.grade_measured is None or value.grade_measured >= rule.bound
+        case "below":
+            wait = value.measured < rule.bound
+        case "above":
+            wait = value.measured > rule.bound
+        case "at_least":
+            wait = value.measured >= rule.bound
+        case "above_uln":
+            uln = next(a.uln[person.sex] for a in analytes() if a.name == rule.fact)
+            wait = value.measured > rule.bound * uln
+        case "fell_to":
+            wait = ratio <= rule.bound
+        case _:
+            wait = ratio >= rule.bound
     return RuleSeen(rule.name, value.measured, wait)

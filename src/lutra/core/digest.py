@@ -10,7 +10,7 @@ import hashlib
 import json
 import sys
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 from typing import Any
 
@@ -55,6 +55,8 @@ def canonical(value: Any, arrays: dict[str, np.ndarray[Any, Any]] | None = None)
         case datetime():
             if value.tzinfo is None:
                 raise TypeError(f"{value!r} has no time zone, so it has no canonical form")
+            plain = value.isoformat()
+        case date():
             plain = value.isoformat()
         case np.ndarray():
             name = array_digest(value)

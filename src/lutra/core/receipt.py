@@ -49,6 +49,8 @@ class Receipt:
     ----------
     output
         Digest of the value; None if it could not be determined.
+    protocol
+        Digest of the whole protocol it was done under; empty of what no protocol governs.
     """
 
     made_by: StepKey
@@ -57,3 +59,4 @@ class Receipt:
     by: str
     at: datetime
     program: str
+    protocol: str = ""

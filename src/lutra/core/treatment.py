@@ -124,3 +124,27 @@ class Limits:
                 required="doses and days above 0, a probability between 0 and 1",
                 do="correct this setting",
             )
+
+
+@frozen
+class Deviation:
+    """Something that was not as the protocol plans it. It is written down; nothing is refused for it.
+
+    Parameters
+    ----------
+    cycle
+        None for what is not about one.
+    rule
+        Short name of what was planned: `infusion duration`.
+    saw, required
+        What happened, and what was planned, in words.
+    row
+        Where it stands in the tables.
+    """
+
+    subject_id: str
+    cycle: int | None
+    rule: str
+    saw: str
+    required: str
+    row: str = ""

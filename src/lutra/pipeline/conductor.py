@@ -85,6 +85,8 @@ class Conductor:
     ----------
     on_step
         Called with the name of each step and whether it was computed (True) or found (False).
+    protocol
+        Digest of the protocol, for the receipts.
     """
 
     def __init__(
@@ -92,12 +94,14 @@ class Conductor:
         store: ArtifactStore,
         ledger: Ledger,
         on_step: Callable[[str, bool], None] | None = None,
+        protocol: str = "",
     ) -> None:
         self.store = store
         self.ledger = ledger
         self.receipts: list[str] = []
         self.computed = 0
         self._values: OrderedDict[str, Any] = OrderedDict()
+        self._protocol = protocol
         self._on_step = on_step or (lambda _name, _computed: None)
 
     def step(
@@ -179,6 +183,7 @@ class Conductor:
             by=user(),
             at=datetime.now(UTC),
             program=f"lutra {__version__}",
+            protocol=self._protocol,
         )
         self.ledger.add_receipt(receipt)
         return receipt

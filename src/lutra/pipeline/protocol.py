@@ -5,6 +5,7 @@ Every key carries its unit in its name. A key nobody knows is an error, because 
 
 from __future__ import annotations
 
+import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -20,6 +21,7 @@ from lutra.align.settings import AlignSettings
 from lutra.core.digest import digest
 from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap
+from lutra.core.treatment import Limits, TreatmentPlan
 from lutra.dose.settings import DoseSettings
 from lutra.ingest.settings import IngestSettings, UnpackSettings
 from lutra.kinetics.settings import KineticsSettings
@@ -45,12 +47,15 @@ class StudySettings:
         IANA zone that applies to files which name none.
     seed
         Every random number of the study follows from it.
+    version
+        Of the protocol, as the study's people count; empty where they do not.
     """
 
     name: str
     title: str = ""
     time_zone: str = "UTC"
     seed: int = 20130518
+    version: str = ""
 
 
 @frozen
@@ -58,6 +63,8 @@ class Protocol:
     """All settings of a study, each stage's its own."""
 
     study: StudySettings
+    treatment: TreatmentPlan = field(factory=TreatmentPlan)
+    limits: Limits = field(factory=Limits)
     unpack: UnpackSettings = field(factory=UnpackSettings)
     ingest: IngestSettings = field(factory=IngestSettings)
     quantify: QuantifySettings = field(factory=QuantifySettings)
@@ -106,7 +113,38 @@ def parse_protocol(text: str, where: str) -> Protocol:
     zone = table.get("study", {}).get("time_zone")
     if isinstance(zone, str):
         table.setdefault("ingest", {}).setdefault("time_zone", zone)
-    return structured(table, Protocol, where)
+    try:
+        return structured(table, Protocol, where)
+    except ProtocolError as error:
+        line = line_of(text, f"{error.where} {error.found}")
+        at = f"{where}, line {line}" if line else where
+        found = error.found if error.where == where else f"{error.where}: {error.found}"
+        raise ProtocolError(found, where=at, required=error.required, do=error.do) from error
+
+
+def line_of(text: str, message: str) -> int | None:
+    """Line of the setting that a message names, counted from 1; None if it names none that stands there.
+
+    A setting named with its section is looked for first, then one named beside its section, then a section.
+    """
+    section, best, line = "", 0, None
+    for number, written in enumerate(text.splitlines(), start=1):
+        head, key = re.match(r"\s*\[+\s*([\w.-]+)\s*\]+", written), re.match(r"\s*([\w-]+)\s*=", written)
+        if head:
+            section = head[1]
+            score = int(_names(message, section))
+        elif key:
+            together = _names(message, f"{section}.{key[1]}")
+            score = 3 if together else 2 * int(_names(message, section) and _names(message, key[1]))
+        else:
+            score = 0
+        if score > best:
+            best, line = score, number
+    return line
+
+
+def _names(message: str, name: str) -> bool:
+    return bool(name) and re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", message) is not None
 
 
 def structured(table: dict[str, Any], into: type[T], where: str, prefix: str = "") -> T:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from attrs import frozen
 
+from lutra.core.clinical import ClinicalRecord
 from lutra.core.region import Region
 from lutra.core.study import Subject
 from lutra.pipeline.conductor import Made
@@ -103,6 +104,26 @@ class TransformRecord:
 
 
 @frozen
+class CourseRecord:
+    """The course of treatment.
+
+    Parameters
+    ----------
+    clinical
+        What the clinic's tables say; None where the study has none of this subject.
+    projections
+        Per region, of all cycles given.
+    decisions
+        Before each cycle, and before the next; none without clinical tables.
+    """
+
+    clinical: ClinicalRecord | None = None
+    projections: tuple[Made, ...] = ()
+    decisions: tuple[Made, ...] = ()
+    deviations: Made | None = None
+
+
+@frozen
 class SubjectRecord:
     """A subject after a run.
 
@@ -126,6 +147,7 @@ class SubjectRecord:
     transforms: tuple[TransformRecord, ...] = ()
     correspondences: Made | None = None
     dosimetry: tuple[RegionDosimetry, ...] = ()
+    course: CourseRecord = CourseRecord()
 
 
 RECORD_TYPES = (
@@ -137,6 +159,7 @@ RECORD_TYPES = (
     RegionDosimetry,
     LesionRecord,
     TransformRecord,
+    CourseRecord,
     SubjectRecord,
 )
 """Value types the store must know beside those of core."""

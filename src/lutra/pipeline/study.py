@@ -15,22 +15,27 @@ from attrs import evolve, frozen
 
 from lutra import __version__
 from lutra.core.calibration import CalibrationFile
+from lutra.core.clinical import ClinicalRecord
 from lutra.core.digest import digest
 from lutra.core.errors import LutraError, SourceChanged, StoreError, UsageError
-from lutra.core.finding import Finding, Severity
+from lutra.core.finding import Finding, Severity, few
 from lutra.core.frozen import FrozenMap
 from lutra.core.receipt import Receipt, StepKey
 from lutra.core.source import SourceFile
 from lutra.ingest import Intake, same_but_for_the_head, scan_unpacked, shelf_path, shelved
 from lutra.pipeline.calibrations import FOLDER, read_calibrations
+from lutra.pipeline.clinical import FOLDER as CLINICAL
+from lutra.pipeline.clinical import read_clinical
 from lutra.pipeline.code import code_digest
 from lutra.pipeline.conductor import Conductor, user
 from lutra.pipeline.deidentified import Deidentification, begin, deidentify, history
 from lutra.pipeline.protocol import Protocol, parse_protocol, read_protocol, shipped_protocols
 from lutra.pipeline.record import RECORD_TYPES, SubjectRecord
 from lutra.pipeline.results import result_rows
+from lutra.pipeline.run_inputs import RunInputs
 from lutra.pipeline.study_run import run_subject
 from lutra.pipeline.workers import run_each
+from lutra.reference.decision_tables import DecisionTable, read_table, shipped_table
 from lutra.store import ArtifactStore, Ledger
 
 INTAKE_STEP = "ingest.intake"
@@ -78,7 +83,7 @@ class StudyFolder:
                 "there is a study here already", where=str(root), do="use another folder, or add to this study"
             )
         parse_protocol(texts[protocol], f"{protocol}.toml")
-        for folder in ("dicom", "artifacts", "report", FOLDER):
+        for folder in ("dicom", "artifacts", "report", FOLDER, CLINICAL):
             (root / folder).mkdir(parents=True, exist_ok=True)
         (root / "protocol.toml").write_text(texts[protocol], encoding="utf-8")
         Ledger(root / "lutra.db", create=True).close()
@@ -95,6 +100,22 @@ class StudyFolder:
     def calibrations(self) -> tuple[CalibrationFile, ...]:
         """What the site has measured with its cameras, as it stands in `calibration/` now."""
         return read_calibrations(self.root / FOLDER, self.protocol.study.time_zone)
+
+    @property
+    def decision_table(self) -> DecisionTable:
+        """Rules for the next cycle: shipped, or a file of the study."""
+        rules = self.protocol.limits.rules
+        return read_table(self.root / rules) if rules.endswith(".toml") else shipped_table(rules)
+
+    @property
+    def clinical(self) -> dict[str, ClinicalRecord]:
+        """What the clinic's tables say, by subject, as they stand in `clinical/` now."""
+        return read_clinical(self.root / CLINICAL, self.protocol.study.time_zone)[0]
+
+    @property
+    def run_inputs(self) -> RunInputs:
+        """Everything a run takes from the folder beside the images."""
+        return RunInputs(self.protocol, self.decision_table, self.calibrations, self.clinical)
 
     def log(self, action: str, detail: dict[str, Any]) -> None:
         """Append to the audit trail."""
@@ -237,8 +258,10 @@ class StudyFolder:
         try:
             _ = self.protocol
             _ = self.calibrations
+            _ = self.decision_table
         except LutraError as error:
             findings.append(Finding(Severity.ERROR, "study.protocol", str(error)))
+        findings += self._check_tables()
         for source in self.ledger.sources():
             try:
                 verify_source(source)
@@ -250,6 +273,17 @@ class StudyFolder:
                 if damage:
                     findings.append(Finding(Severity.ERROR, "study.artifact-damaged", damage))
         return tuple(findings)
+
+    def _check_tables(self) -> tuple[Finding, ...]:
+        try:
+            records, findings = read_clinical(self.root / CLINICAL, self.protocol.study.time_zone)
+        except LutraError as error:
+            return (Finding(Severity.ERROR, "study.clinical-tables", str(error)),)
+        without = sorted(set(self.ledger.subject_ids()) - set(records)) if records else []
+        if without:
+            text = f"subjects with images and no row in the clinical tables: {few(without)}. See that the names are the same"
+            findings = (*findings, Finding(Severity.WARNING, "study.no-clinical-record", text))
+        return findings
 
     # ---- run ----
     def run(
@@ -277,7 +311,8 @@ class StudyFolder:
         SourceChanged
             If a source file is gone or different; nothing stored is touched.
         """
-        protocol, calibrations = self.protocol, self.calibrations
+        inputs = self.run_inputs
+        protocol = inputs.protocol
         known = self.ledger.subject_ids()
         wanted = tuple(subjects) or known
         for subject in wanted:
@@ -287,10 +322,10 @@ class StudyFolder:
                 )
         if not wanted:
             raise UsageError("the study is empty", where=str(self.root), do=f"lutra study add {self.root} PATH")
-        conductor = Conductor(self.store, self.ledger, on_step)
+        conductor = Conductor(self.store, self.ledger, on_step, protocol.digest)
         if workers > 1 and len(wanted) > 1:
             done = {}
-            for subject, outcome in run_each(self.root, protocol, calibrations, wanted, workers):
+            for subject, outcome in run_each(self.root, inputs, wanted, workers):
                 done[subject] = outcome
                 if on_subject:
                     on_subject(subject, len(done), len(wanted))
@@ -300,20 +335,18 @@ class StudyFolder:
             for n, subject in enumerate(wanted):
                 if on_subject:
                     on_subject(subject, n, len(wanted))
-                self.run_one(conductor, protocol, calibrations, subject)
+                self.run_one(conductor, inputs, subject)
             receipts, computed = conductor.receipts, conductor.computed
         summary = RunSummary(wanted, computed, len(receipts) - computed, conductor.findings(receipts))
         self.log("run", {"subjects": list(wanted), "protocol": protocol.digest, "computed": summary.computed})
         return summary
 
-    def run_one(
-        self, conductor: Conductor, protocol: Protocol, calibrations: tuple[CalibrationFile, ...], subject: str
-    ) -> None:
+    def run_one(self, conductor: Conductor, inputs: RunInputs, subject: str) -> None:
         """Run every stage for one subject and make the outcome its current state."""
         sources = self.ledger.sources(subject)
         for source in sources:
             verify_source(source)
-        record = run_subject(conductor, protocol, subject, sources, calibrations)
+        record = run_subject(conductor, inputs, subject, sources)
         self.ledger.set_current(subject, self.store.put(record), result_rows(conductor, record))
 
     def records(self) -> tuple[SubjectRecord, ...]:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from functools import partial
 from itertools import groupby
 
-from lutra.core.calibration import CalibrationFile
 from lutra.core.edit import EditKind
 from lutra.core.lesion import Lesion, Lock
 from lutra.core.region import RegionKind
@@ -15,6 +14,7 @@ from lutra.core.study import Role, Subject
 from lutra.pipeline import plugins, wiring
 from lutra.pipeline.alignment import REGISTRATION, Alignment, maps_by_hand
 from lutra.pipeline.changes import changes_from_baseline
+from lutra.pipeline.conduct import Conduct
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.derived import derived_regions, found_organs, kidney_spheres, tumour_burdens
 from lutra.pipeline.dosimetry import Dosimetry
@@ -23,23 +23,31 @@ from lutra.pipeline.images import Image, make_image, with_label
 from lutra.pipeline.lesions import find_lesions
 from lutra.pipeline.observe import observe
 from lutra.pipeline.protocol import Protocol
-from lutra.pipeline.record import LesionRecord, ObservationRecord, RegionDosimetry, SeriesRecord, SubjectRecord
+from lutra.pipeline.record import (
+    CourseRecord,
+    LesionRecord,
+    ObservationRecord,
+    RegionDosimetry,
+    SeriesRecord,
+    SubjectRecord,
+)
 from lutra.pipeline.regions import MODALITIES, make_regions, propagate_regions
+from lutra.pipeline.run_inputs import RunInputs
 from lutra.pipeline.timeline import subject_timeline
 
 
 def run_subject(
     conductor: Conductor,
-    protocol: Protocol,
+    inputs: RunInputs,
     subject_id: str,
     sources: Sequence[SourceFile],
-    calibrations: tuple[CalibrationFile, ...] = (),
 ) -> SubjectRecord:
     """Run every stage for one subject.
 
     A series that is refused leaves its Findings and the others go on.
     """
     first_receipt = len(conductor.receipts)
+    protocol = inputs.protocol
     edits = active(conductor.ledger, conductor.store, subject_id)
     by_series = {uid: tuple(files) for uid, files in groupby(sources, key=lambda s: s.series_uid)}
     drawings = {uid: files for uid, files in by_series.items() if files[0].modality in MODALITIES}
@@ -48,7 +56,7 @@ def run_subject(
     images = []
     for uid, files in by_series.items():
         if uid not in drawings and files[0].modality != REGISTRATION:
-            image, records[uid] = make_image(conductor, protocol, uid, files, calibrations)
+            image, records[uid] = make_image(conductor, protocol, uid, files, inputs.calibrations)
             images += [image] if image else []
 
     subject_step = conductor.step(
@@ -101,6 +109,8 @@ def run_subject(
     organs += kidney_spheres(conductor, protocol, seen, timepoints)
     organs += tumour_burdens(conductor, protocol, images, seen, timepoints)
     doses = Dosimetry(conductor, protocol, subject, images, seen, lesions).regions()
+    conduct = Conduct(conductor, protocol, inputs.table, subject, inputs.clinical.get(subject_id), dict(doses))
+    course = CourseRecord(conduct.clinical, conduct.projections(), conduct.decisions(), conduct.deviations())
     lesion_records = tuple(
         LesionRecord(
             lesion.lesion_id,
@@ -125,6 +135,7 @@ def run_subject(
         tuple(alignment.records),
         found.correspondences,
         tuple(doses.values()),
+        course,
     )
 
 

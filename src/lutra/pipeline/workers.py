@@ -12,9 +12,8 @@ from pathlib import Path
 
 from attrs import frozen
 
-from lutra.core.calibration import CalibrationFile
 from lutra.pipeline.conductor import Conductor
-from lutra.pipeline.protocol import Protocol
+from lutra.pipeline.run_inputs import RunInputs
 
 WATCH_S = 2.0
 """How often a worker looks whether the program that started it is still there."""
@@ -35,8 +34,7 @@ def available_cores() -> int:
 
 def run_each(
     root: Path,
-    protocol: Protocol,
-    calibrations: tuple[CalibrationFile, ...],
+    inputs: RunInputs,
     subjects: Sequence[str],
     workers: int,
 ) -> Iterator[tuple[str, SubjectDone]]:
@@ -47,19 +45,19 @@ def run_each(
     context = get_context("spawn")  # a fork would copy the threads of the store half-way through
     pool = ProcessPoolExecutor(min(workers, len(subjects)), context, _leave_with_parent, (os.getpid(),))
     try:
-        futures = {pool.submit(_run, root, protocol, calibrations, subject): subject for subject in subjects}
+        futures = {pool.submit(_run, root, inputs, subject): subject for subject in subjects}
         for future in as_completed(futures):
             yield futures[future], future.result()
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def _run(root: Path, protocol: Protocol, calibrations: tuple[CalibrationFile, ...], subject: str) -> SubjectDone:
+def _run(root: Path, inputs: RunInputs, subject: str) -> SubjectDone:
     from lutra.pipeline.study import StudyFolder  # noqa: PLC0415  (the study starts the workers)
 
     study = StudyFolder(root)
-    conductor = Conductor(study.store, study.ledger)
-    study.run_one(conductor, protocol, calibrations, subject)
+    conductor = Conductor(study.store, study.ledger, protocol=inputs.protocol.digest)
+    study.run_one(conductor, inputs, subject)
     study.ledger.close()
     return SubjectDone(tuple(conductor.receipts), conductor.computed)
 

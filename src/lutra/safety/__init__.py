@@ -1,1 +1,8 @@
 """STAGE 8, doses + blood + history -> what to do with the next cycle."""
+
+from lutra.safety.decide import decide
+from lutra.safety.deviations import deviations
+from lutra.safety.facts import BED, BED_WITH_RISK, DOSE, MARROW
+from lutra.safety.projection import Outlook, project
+
+__all__ = ["BED", "BED_WITH_RISK", "DOSE", "MARROW", "Outlook", "decide", "deviations", "project"]

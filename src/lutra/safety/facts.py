@@ -17,7 +17,7 @@ CHECK_BEFORE_D = 14
 """Blood taken later than this before the earliest day of a cycle is a check for that cycle; earlier blood shows the nadir. [d]"""
 REDUCED_BELOW = 0.75
 """A cycle with less than this share of the planned activity was a reduced one: between half and full. [1]"""
-MG_PER_DL_IN_UMOL_PER_L = 88.42
+MG_PER_DL_IN_UMOL_PER_L = 88.402
 """Creatinine, 113.12 g/mol (C4H7N3O)."""
 BED, BED_WITH_RISK, DOSE = "kidney BED", "kidney BED, with a risk factor", "kidney dose"
 MARROW = "marrow dose"

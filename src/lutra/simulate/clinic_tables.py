@@ -16,8 +16,8 @@ from pathlib import Path
 from attrs import frozen
 
 from lutra.core.errors import UsageError
+from lutra.reference.data_dictionary import KEYS, REPEAT_KEYS, TABLES, Field
 from lutra.simulate.clinic import TreatmentCourse, Verdict
-from lutra.simulate.clinic_fields import KEYS, TABLES, Field
 from lutra.simulate.labs import LabSample, LabValue, Person, analytes
 from lutra.simulate.missing import Missing
 from lutra.simulate.progression import Progression
@@ -114,10 +114,6 @@ def write_tables(folder: Path, records: Sequence[ClinicRecord]) -> tuple[Path, .
     return (*paths, _write(folder / "dictionary.csv", DICTIONARY, _dictionary()))
 
 
-REPEAT_KEYS = (
-    Field("redcap_repeat_instrument", "Repeated instrument"),
-    Field("redcap_repeat_instance", "Instance within record, event and instrument", type="integer"),
-)
 DICTIONARY = tuple(Field(n, n) for n in ("table", "name", "label", "unit", "type", "codes"))
 
 

@@ -11,7 +11,7 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any, get_args, get_origin
 
@@ -83,6 +83,7 @@ class Codec:
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter()
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))
+    converter.register_structure_hook(date, lambda text, _: date.fromisoformat(text))
     converter.register_structure_hook_func(
         lambda hint: _origin(hint) is np.ndarray, lambda plain, _: _load_array.get()(plain[ARRAY_KEY])
     )

@@ -1,0 +1,160 @@
+"""The clinic's tables of a study: brought in, compared with what was there, and read for the subjects.
+
+They stand in `clinical/`, as CSV by the data dictionary. Bringing in the same tables again changes nothing; a cell that changed is
+written to the audit trail with its old and new text. Nothing is removed: rows that a newer table lacks stay, and are counted.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from attrs import frozen
+
+from lutra.core.clinical import ClinicalRecord
+from lutra.core.finding import Finding, Severity
+from lutra.ingest.tables import ClinicalTables, Table, clinical_records, read_tables
+from lutra.reference.data_dictionary import KEYS, REPEAT_KEYS, TABLES
+
+if TYPE_CHECKING:
+    from lutra.pipeline.study import StudyFolder
+
+FOLDER = "clinical"
+NATURAL_KEYS = {
+    "subjects": ("record_id",),
+    "administrations": ("record_id", "cycle"),
+    "labs": ("record_id", "lab_date", "lab_test"),
+    "events": ("record_id", "event_date", "event_kind", "event_term"),
+    "measurements": ("record_id", "visit", "reader", "lesion", "quantity"),
+}
+"""What tells rows apart in tables without instances."""
+Row = Mapping[str, str]
+Key = tuple[str, ...]
+
+
+@frozen
+class CellChange:
+    """A cell whose text is not what it was."""
+
+    table: str
+    key: Key
+    column: str
+    old: str
+    new: str
+
+
+@frozen
+class Imported:
+    """What an import did.
+
+    Parameters
+    ----------
+    new_rows
+        By table.
+    kept_rows
+        Rows that the new tables do not have, by table.
+    """
+
+    new_rows: dict[str, int]
+    changes: tuple[CellChange, ...]
+    kept_rows: dict[str, int]
+    findings: tuple[Finding, ...]
+
+
+def import_tables(study: StudyFolder, folder: Path) -> Imported:
+    """Bring the tables of a folder into a study.
+
+    Raises
+    ------
+    InputError
+        If there is none, or one cannot be read; nothing is then changed.
+    """
+    zone = ZoneInfo(study.protocol.study.time_zone)
+    given = read_tables(folder, zone)
+    target = study.root / FOLDER
+    there = read_tables(target, zone) if any(target.glob("*.csv")) else ClinicalTables({})
+    new_rows, kept_rows, changes, texts = {}, {}, [], {}
+    for name, table in given.tables.items():
+        old = _by_key(there.tables.get(name))
+        new = _by_key(table)
+        changes += [change for key in new.keys() & old.keys() for change in _changes(name, key, old[key], new[key])]
+        new_rows[name] = len(new.keys() - old.keys())
+        kept_rows[name] = len(old.keys() - new.keys())
+        merged = {**old, **{key: {**old.get(key, {}), **row} for key, row in new.items()}}
+        texts[name] = _as_csv(name, merged)
+    changes.sort(key=lambda c: (c.table, c.key, c.column))
+    target.mkdir(exist_ok=True)
+    for change in changes:
+        study.log(
+            "clinical cell changed",
+            {
+                "table": change.table,
+                "row": list(change.key),
+                "column": change.column,
+                "old": change.old,
+                "new": change.new,
+            },
+        )
+    if any(new_rows.values()):
+        study.log("clinical rows added", {"from": str(folder), **{name: n for name, n in new_rows.items() if n}})
+    for name, text in texts.items():
+        building = target / f".{name}.csv"
+        building.write_text(text, encoding="utf-8")
+        building.replace(target / f"{name}.csv")
+    return Imported(new_rows, tuple(changes), {n: k for n, k in kept_rows.items() if k}, _findings(given, kept_rows))
+
+
+def read_clinical(folder: Path, time_zone: str) -> tuple[dict[str, ClinicalRecord], tuple[Finding, ...]]:
+    """Read the records of all subjects, and what is wrong with the tables; nothing of either where there are none."""
+    if not any(path.stem in TABLES for path in folder.glob("*.csv")):
+        return {}, ()
+    tables = read_tables(folder, ZoneInfo(time_zone))
+    records = {record.subject_id: record for record in clinical_records(tables)}
+    return records, tuple(problem.finding for problem in tables.problems)
+
+
+def _findings(given: ClinicalTables, kept: Mapping[str, int]) -> tuple[Finding, ...]:
+    findings = [problem.finding for problem in given.problems]
+    for name, n in kept.items():
+        if n:
+            text = f"{name}.csv lacks {n} rows that the study has; they are kept. If they were wrong, correct them in the table"
+            findings.append(Finding(Severity.WARNING, "study.rows-kept", text))
+    return tuple(findings)
+
+
+def _by_key(table: Table | None) -> dict[Key, dict[str, str]]:
+    """Rows as written, by their key; rows that nothing tells apart are counted through."""
+    rows: dict[Key, dict[str, str]] = {}
+    for row in table.rows if table else ():
+        assert table is not None  # noqa: S101  (it has rows)
+        text = {name: row.text.get(name, "") for name in table.columns if name in row.text}
+        key = (
+            row.key
+            if row.text.get("redcap_repeat_instance")
+            else tuple(row.text.get(n, "") for n in NATURAL_KEYS[table.name])
+        )
+        n = 1
+        while (*key, f"#{n}") in rows:
+            n += 1
+        rows[*key, f"#{n}"] = text
+    return rows
+
+
+def _changes(table: str, key: Key, old: Row, new: Row) -> list[CellChange]:
+    return [
+        CellChange(table, key, name, old.get(name, ""), text) for name, text in new.items() if old.get(name, "") != text
+    ]
+
+
+def _as_csv(name: str, rows: Mapping[Key, Row]) -> str:
+    columns = [f.name for f in (*KEYS, *REPEAT_KEYS, *TABLES[name])]
+    used = [column for column in columns if any(column in row for row in rows.values())]
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, used, lineterminator="\n", restval="")
+    writer.writeheader()
+    writer.writerows(rows.values())
+    return text.getvalue()

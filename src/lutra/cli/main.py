@@ -64,6 +64,7 @@ def demo(
     """Make a small virtual trial as DICOM, run the whole study on it, write the report and compare it with the truth."""
     from lutra.core.errors import UsageError
     from lutra.core.finding import Severity
+    from lutra.pipeline.clinical import import_tables
     from lutra.pipeline.report import write_study_report
     from lutra.pipeline.study import StudyFolder
     from lutra.simulate import TrialSettings
@@ -77,6 +78,7 @@ def demo(
         with show.progress_bar() as bar:
             task = bar.add_task("reading headers")
             _, intake = study.add([written.dicom], progress=lambda n, of: bar.update(task, completed=n, total=of))
+        import_tables(study, written.tables)
         summary = _run(study, (), workers)
         page = write_study_report(study)
         found, table = simulate.compared(study, written.truth)

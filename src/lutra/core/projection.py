@@ -76,9 +76,9 @@ class LimitOutlook:
     exceeded_next, exceeded_all
         Probability that the sum is then above the limit. [1]
     further_cycles
-        How many more cycles of the planned activity fit; `enough` if more fit than anybody would give.
+        How many more cycles of the planned activity fit, as far as anybody would go.
     fitting_activity_bq
-        Largest activity of the next cycle that fits. [Bq]
+        Largest activity of the next cycle that fits; looked for up to four times the planned one. [Bq]
     """
 
     limit: DoseLimit

@@ -9,17 +9,16 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from lutra.core.decision import Decision, Signature, Verdict
-from lutra.core.digest import digest
 from lutra.core.errors import UsageError
 from lutra.core.finding import Finding, Severity
 from lutra.core.projection import Projection
 from lutra.core.study import Subject
 from lutra.pipeline.conduct import Conduct
 from lutra.pipeline.conductor import Conductor, user
+from lutra.pipeline.course_view import SIGNED, signatures, signed_digest
 from lutra.pipeline.record import SubjectRecord
 from lutra.pipeline.study import StudyFolder
 
-SIGNED = "decision signed"
 MEANING = "I have read every rule and what it saw, and stand for this answer"
 
 
@@ -75,11 +74,12 @@ def answer(
     made = conduct.decision(cycle, day, infusion_on or (given_on if day == given_on else None))
     conductor = conduct.conductor
     decision: Decision = conductor.value(made)
+    known = signed_digest(decision)
     decision = evolve(decision, protocol_digest=conduct.protocol.digest)
     projections = tuple(conductor.value(m) for m in conduct.projections(cycle))
     findings = [*conductor.findings(conductor.receipts), *_doubts(projections)]
-    known = digest(decision)
-    return Answer(decision, projections, tuple(findings), known, tuple(_signatures(study, subject_id, cycle)))
+    signed = [(s, of) for c, s, of in signatures(study.ledger.audit_trail(), subject_id) if c == cycle]
+    return Answer(decision, projections, tuple(findings), known, tuple(signed))
 
 
 def sign(
@@ -219,17 +219,3 @@ def _doubts(projections: tuple[Projection, ...]) -> Iterator[Finding]:
                 "projection are too narrow and its probabilities too sure"
             )
             yield Finding(Severity.WARNING, "safety.not-evaluated", text)
-
-
-def _signatures(study: StudyFolder, subject_id: str, cycle: int) -> Iterator[tuple[Signature, str]]:
-    for entry in study.ledger.audit_trail():
-        detail = entry["detail"]
-        if entry["action"] == SIGNED and (detail["subject"], detail["cycle"]) == (subject_id, cycle):
-            signature = Signature(
-                detail["by"],
-                datetime.fromisoformat(detail["at"]),
-                detail["meaning"],
-                Verdict(detail["verdict"]),
-                detail["reason"],
-            )
-            yield signature, detail["decision"]

@@ -31,7 +31,8 @@ def write_study_report(study: StudyFolder) -> Path:
     conductor = Conductor(study.store, study.ledger)
     images: dict[str, bytes] = {}
     provenance = Provenance(study.ledger)
-    subjects = tuple(Gatherer(conductor, record, provenance, images).subject() for record in records)
+    audit = study.ledger.audit_trail()
+    subjects = tuple(Gatherer(conductor, record, provenance, images, audit).subject() for record in records)
     headers = [conductor.value(s.header) for record in records for s in record.series if s.header]
     view = StudyView(
         name=protocol.study.name,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from attrs import frozen
 
@@ -17,6 +18,7 @@ from lutra.core.volume import Volume
 from lutra.pipeline import why
 from lutra.pipeline.alignment_view import correspondence_views, transform_views
 from lutra.pipeline.conductor import Conductor, Made
+from lutra.pipeline.course_view import course_view
 from lutra.pipeline.pictures import PictureCutter, beside_spect
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.pipeline.results import (
@@ -131,14 +133,22 @@ class Gatherer:
     ----------
     images
         Filled with PNG files by name.
+    audit
+        The study's trail, for who signed.
     """
 
     def __init__(
-        self, conductor: Conductor, record: SubjectRecord, provenance: why.Provenance, images: dict[str, bytes]
+        self,
+        conductor: Conductor,
+        record: SubjectRecord,
+        provenance: why.Provenance,
+        images: dict[str, bytes],
+        audit: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self._conductor = conductor
         self._record = record
         self._provenance = provenance
+        self._audit = audit
         self._subject = record.subject.subject_id
         self._timepoints = {t.series_uid: t for t in record.subject.timepoints}
         self._slug = slug(self._subject)
@@ -167,6 +177,7 @@ class Gatherer:
             correspondences=correspondence_views(self._conductor, self._record),
             projections=self._projections,
             regions=tuple(self._regions()),
+            course=course_view(self._conductor, self._record, self._audit),
         )
 
     # ---- doses ----

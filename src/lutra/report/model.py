@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import frozen
+from attrs import field, frozen
 
 from lutra.core.estimate import Estimate
 from lutra.core.finding import Finding, Severity
+from lutra.report.course import CourseView
 
 TABLES_ONLY = {
     *("mtv", "sstr-tv"),
@@ -338,6 +339,7 @@ class SubjectView:
     correspondences: tuple[CorrespondenceView, ...] = ()
     projections: tuple[Projection, ...] = ()
     regions: tuple[RegionDoseView, ...] = ()
+    course: CourseView = field(factory=CourseView)
 
     @property
     def dose_engine(self) -> str:

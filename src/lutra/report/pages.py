@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from lutra.core.finding import Finding, Severity
-from lutra.report import charts, matrix, numbers, titles
+from lutra.report import charts, course, matrix, numbers, titles
 from lutra.report.model import CorrespondenceView, DoseView, LesionView, Number, StudyView, SubjectView
 
 SHARED_SOURCES = ("camera calibration", "dose calibrator", "dead time", "tail half-life", "S value", "tissue density")
@@ -60,6 +60,10 @@ def environment(time_zone: str) -> Environment:
         "outline": charts.outline_path,
         "right_end": charts.right_end,
         "state": lambda severity: STATES[severity],
+        "by_gravity": course.by_gravity,
+        "verdict_icon": course.verdict_icon,
+        "verdict_sentence": course.verdict_sentence,
+        "quantiles": course.quantiles_text,
     }
     env.globals |= {
         "charts": charts,

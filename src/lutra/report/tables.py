@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lutra.report import course
 from lutra.report.model import Number, StudyView
 
 Row = Mapping[str, str | float | int | bool | None]
@@ -153,6 +154,12 @@ def write_tables(study: StudyView, folder: Path) -> None:
     _write(folder / "changes", CHANGE_SCHEMA, list(_change_rows(study)))
     _write(folder / "registrations", TRANSFORM_SCHEMA, list(_transform_rows(study)))
     _write(folder / "correspondences", CORRESPONDENCE_SCHEMA, list(_correspondence_rows(study)))
+    treated = [(s.subject_id, s.course) for s in study.subjects]
+    _write(folder / "decisions", course.DECISION_SCHEMA, [r for s, c in treated for r in course.decision_rows(s, c)])
+    _write(
+        folder / "projections", course.PROJECTION_SCHEMA, [r for s, c in treated for r in course.projection_rows(s, c)]
+    )
+    _write(folder / "deviations", course.DEVIATION_SCHEMA, [r for _, c in treated for r in course.deviation_rows(c)])
     _write(folder / "findings", FINDING_SCHEMA, list(_finding_rows(study)))
 
 

@@ -79,8 +79,7 @@ def lab_fact(record: ClinicalRecord, analyte: str, on: date, limits: Limits, sin
             baseline=baseline,
             version=limits.ctcae_version,
         )
-        shown = "grade cannot be told: " if grade.grade is None else f"grade {grade.grade}: "
-        words += f" ({shown}{grade.basis})"
+        words += "" if grade.grade is None else f" (grade {grade.grade}: {grade.basis})"
     return Fact(newest.value, words, grade, newest.uln, baseline)
 
 
@@ -194,10 +193,10 @@ def _share(projections: Sequence[Projection], name: str, plan: TreatmentPlan) ->
     if not held:
         return None
     worst, outlook = min(held, key=lambda pair: pair[1].fitting_activity_bq)
-    return Fact(outlook.fitting_activity_bq / plan.activity_bq, _held(worst, outlook))
+    return Fact(outlook.fitting_activity_bq / plan.activity_bq, _held(worst, outlook, plan))
 
 
-def _held(projection: Projection, outlook: LimitOutlook) -> str:
+def _held(projection: Projection, outlook: LimitOutlook, plan: TreatmentPlan) -> str:
     kind = "absorbed dose" if outlook.limit.alpha_beta_gy is None else "BED"
     words = f"{projection.region}: {kind} {outlook.so_far_gy.median:.1f} Gy so far"
     if outlook.after_next_gy is not None and outlook.exceeded_next is not None:
@@ -208,4 +207,11 @@ def _held(projection: Projection, outlook: LimitOutlook) -> str:
         )
     else:
         words += f"; limit {outlook.limit.limit_gy:g} Gy"
-    return f"{words}; {outlook.fitting_activity_bq / 1e9:.1f} GBq would fit"
+    return f"{words}; {fitting_words(outlook.fitting_activity_bq, plan)} would fit"
+
+
+def fitting_words(activity_bq: float, plan: TreatmentPlan) -> str:
+    """Say which activity fits; of more than twice the planned one nobody needs to know how much."""
+    if activity_bq >= 2 * plan.activity_bq:
+        return f"more than {2 * plan.activity_gbq:g} GBq"
+    return f"{activity_bq / 1e9:.1f} GBq"

@@ -7,7 +7,7 @@ errors, shared and own. Conditioning on them gives the doses of every cycle, giv
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,8 @@ PATIENT_LEVEL_SD = 10.0
 """Of the logarithm of the dose per activity before anything was measured: nothing is known."""
 MOST_FURTHER_CYCLES = 8
 """More cycles than anybody gives; a limit that is farther away than that does not limit."""
+MOST_ACTIVITY = 4.0
+"""Of the planned activity: nobody gives more, so that no more is looked for. [1]"""
 GBQ = 1e9
 
 
@@ -158,7 +160,7 @@ def _held_against(
         float(exceeded[last]) if more else None,
         float(exceeded[plan.cycles - 1]) if more else None,
         _first(exceeded[last:] > plan.tolerance),
-        _largest(fits, 4 * plan.activity_bq) if fits(0.0) else 0.0,
+        _largest(fits, MOST_ACTIVITY * plan.activity_bq) if fits(0.0) else 0.0,
     )
 
 
@@ -166,9 +168,8 @@ def _first(true: npt.NDArray[np.bool_]) -> int:
     return int(np.argmax(true)) if true.any() else len(true)
 
 
-def _largest(fits: object, most: float) -> float:
+def _largest(fits: Callable[[float], bool], most: float) -> float:
     """Largest activity that fits, to a thousandth of the most that is tried. [Bq]"""
-    assert callable(fits)  # noqa: S101
     low, high = 0.0, most
     if fits(high):
         return high

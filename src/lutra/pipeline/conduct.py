@@ -210,4 +210,4 @@ def _deviations(record: ClinicalRecord, settings: ConductSettings) -> Outcome[tu
     if not found:
         return Outcome(())
     text = f"{len(found)} deviations from the plan of treatment, listed in the log: {found[0].rule}, cycle {found[0].cycle}"
-    return Outcome(found, (Finding(Severity.INFO, "safety.deviations", text),))
+    return Outcome(found, (Finding(Severity.INFO, "safety.not-as-planned", text),))

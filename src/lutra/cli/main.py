@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from lutra import __version__
-from lutra.cli import archive, bed, decide, dose, edits, fit, recist, show, simulate
+from lutra.cli import archive, bed, decide, dose, edits, fit, predict, recist, show, simulate
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import RunSummary, StudyFolder
@@ -29,6 +29,7 @@ app.add_typer(dose.app, name="dose")
 app.command()(bed.bed)
 app.command()(recist.recist)
 app.command()(decide.decide)
+app.command()(predict.predict)
 study_app.command("tables")(decide.study_tables)
 app.add_typer(edits.align_app, name="align")
 app.add_typer(edits.lesion_app, name="lesion")

@@ -108,7 +108,11 @@ def _reason(rule: Rule, fact: Fact) -> Reason:
     saw = fact.words
     if answer is None and fact.value is not None:
         of_grade = fact.grade.basis if fact.grade else f"CTCAE has no grades of {rule.fact}"
-        lacking = {"above_uln": "upper limit of normal is not known", "fell_to": "no baseline", "rose_to": "no baseline"}
+        lacking = {
+            "above_uln": "upper limit of normal is not known",
+            "fell_to": "no baseline",
+            "rose_to": "no baseline",
+        }
         saw += f"; {lacking.get(rule.condition, of_grade)}"
     return Reason(rule.name, verdict, saw, rule.says, rule.source, rule.advisory)
 

@@ -1,0 +1,51 @@
+"""`lutra predict`: models of tables of lesions and patients, without a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from lutra.cli import show
+
+if TYPE_CHECKING:
+    from lutra.predict import ModelResult
+
+
+def predict(
+    lesions: Annotated[Path, typer.Argument(metavar="LESIONS.csv", help="One row per lesion.", show_default=False)],
+    patients: Annotated[Path, typer.Argument(metavar="PATIENTS.csv", help="One row per patient.", show_default=False)],
+    spec: Annotated[Path, typer.Option(help="Models to fit, as TOML: docs/predict.md.", show_default=False)],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Fit models of clustered outcomes and survival; lesions of one patient are never taken as independent."""
+    from lutra.pipeline.predict_tables import predict_tables
+
+    with show.reported():
+        found = predict_tables(lesions, patients, spec)
+    if json:
+        show.print_json(found.as_json())
+    else:
+        for model in found.models:
+            _print(model)
+        show.print_findings(found.findings)
+    raise typer.Exit(show.exit_code(found.findings))
+
+
+def _print(model: ModelResult) -> None:
+    state = "" if model.converged else ", [magenta]no result[/magenta]"
+    show.out.print(
+        f"[bold]{escape(model.name)}[/bold]: {model.kind}, {model.n} rows, {model.n_clusters} patients{state}"
+    )
+    if model.coefficients:
+        listing = show.table("effect", "estimate", "SE", "95 %", "p")
+        for name, c in model.coefficients.items():
+            p = "" if c.p is None else f"{c.p:.3g}"
+            listing.add_row(escape(name), f"{c.estimate:.5g}", f"{c.se:.3g}", f"{c.ci95[0]:.4g} to {c.ci95[1]:.4g}", p)
+        show.out.print(listing)
+    numbers = [f"{name} {value:.6g}" for name, value in model.numbers.items() if isinstance(value, float)]
+    if numbers:
+        show.out.print(f"[dim]{escape(', '.join(numbers))}[/dim]")

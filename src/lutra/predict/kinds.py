@@ -1,0 +1,200 @@
+"""Each kind of model: from rows to coefficients and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+from scipy import stats
+
+from lutra.core.errors import MissingExtra, OutsideValidity
+from lutra.core.finding import Finding
+from lutra.core.frozen import FrozenMap, frozen_map
+from lutra.predict.result import Coefficient
+from lutra.predict.rows import Rows
+from lutra.predict.spec import ModelSpec
+from lutra.stats.discrimination import clustered_auc
+from lutra.stats.linear_mixed import fit_linear_mixed, t_interval
+from lutra.stats.random_intercept import RandomInterceptFit, fit_logistic, fit_ordinal
+from lutra.stats.survival import Z_95, concordance, kaplan_meier
+
+Array = npt.NDArray[np.float64]
+INTERCEPT = "(Intercept)"
+SEPARATED_SE = 100.0
+"""Standard error of a log odds or log hazard beyond which the data do not bound it."""
+LOGISTIC_NODES, ORDINAL_NODES = 25, 15
+
+
+@frozen
+class Found:
+    """What a kind gives."""
+
+    converged: bool
+    coefficients: FrozenMap[str, Coefficient] = field(converter=frozen_map, factory=FrozenMap)
+    numbers: FrozenMap[str, Any] = field(converter=frozen_map, factory=FrozenMap)
+    findings: tuple[Finding, ...] = ()
+
+
+def linear(rows: Rows, model: ModelSpec) -> Found:  # noqa: ARG001  (the interface of all of them)
+    """Linear model with random intercepts, by restricted maximum likelihood; t with Satterthwaite's degrees of freedom."""
+    fit = fit_linear_mixed(_with_intercept(rows.x), rows.outcome, rows.groups)
+    low, high, p = t_interval(fit.coefficients, fit.se, fit.df)
+    names = (INTERCEPT, *rows.names)
+    coefficients = {
+        name: Coefficient(float(b), float(se), (float(lo), float(hi)), float(pv), float(df))
+        for name, b, se, lo, hi, pv, df in zip(names, fit.coefficients, fit.se, low, high, p, fit.df, strict=True)
+    }
+    between = [sd**2 for sd in fit.sd_groups]
+    numbers: dict[str, Any] = {
+        "sd_random": fit.sd_groups[0],
+        "sd_residual": fit.sd_residual,
+        "loglik": fit.log_likelihood,
+        "reml": True,
+        "icc": between[0] / (sum(between) + fit.sd_residual**2),
+    }
+    if len(fit.sd_groups) > 1:
+        numbers["sd_random_nested"] = fit.sd_groups[1]
+    return Found(fit.converged, coefficients, numbers)
+
+
+def logistic(rows: Rows, model: ModelSpec) -> Found:  # noqa: ARG001
+    """Log odds with a random intercept per patient, by adaptive quadrature with 25 nodes."""
+    fit = fit_logistic(_with_intercept(rows.x), rows.outcome, rows.groups[0], LOGISTIC_NODES)
+    return _random_intercept(
+        fit, (INTERCEPT, *rows.names), {"nodes": LOGISTIC_NODES, "events": int(rows.outcome.sum())}
+    )
+
+
+def ordinal(rows: Rows, model: ModelSpec) -> Found:  # noqa: ARG001
+    """Cumulative log odds with a random intercept per patient, by adaptive quadrature with 15 nodes."""
+    places = np.unique(rows.outcome, return_inverse=True)[1]
+    present = [rows.levels[int(n)] for n in np.unique(rows.outcome)]
+    fit = fit_ordinal(rows.x, places, rows.groups[0], ORDINAL_NODES)
+    thresholds = [f"{a}|{b}" for a, b in pairwise(present)]
+    return _random_intercept(fit, (*thresholds, *rows.names), {"nodes": ORDINAL_NODES, "levels": present})
+
+
+def _random_intercept(fit: RandomInterceptFit, names: Sequence[str], numbers: dict[str, Any]) -> Found:
+    coefficients = _wald(names, fit.coefficients, fit.se)
+    numbers = {"sd_random": fit.sd_random, "loglik": fit.log_likelihood, **numbers}
+    return Found(fit.converged and bool((fit.se < SEPARATED_SE).all()), coefficients, numbers)
+
+
+def gee(rows: Rows, model: ModelSpec) -> Found:  # noqa: ARG001
+    """Marginal log odds, exchangeable within patients, with sandwich errors; and small-sample ones by Mancl and DeRouen.
+
+    References
+    ----------
+    [liang1986] Liang and Zeger, Biometrika 73:13; [mancl2001] Mancl and DeRouen, Biometrics 57:126, with t of K - p.
+    """
+    sm = _statsmodels()
+    x = _with_intercept(rows.x)
+    made = sm.GEE(
+        rows.outcome, x, groups=rows.groups[0], family=sm.families.Binomial(), cov_struct=sm.cov_struct.Exchangeable()
+    )
+    fit = made.fit(maxiter=200, ctol=1e-8)
+    names = (INTERCEPT, *rows.names)
+    reduced = made.fit(maxiter=200, ctol=1e-8, start_params=fit.params, cov_type="bias_reduced")
+    corrected = np.sqrt(np.diag(reduced.cov_params()))
+    b, se = np.asarray(fit.params), np.asarray(fit.bse)
+    plain = _wald(names, b, se)
+    free = max(rows.clusters - len(names), 1)
+    low, high, p = t_interval(b, corrected, np.full(len(b), float(free)))
+    coefficients = {
+        name: Coefficient(
+            plain[name].estimate,
+            plain[name].se,
+            plain[name].ci95,
+            plain[name].p,
+            small_sample=FrozenMap(
+                {"se": float(corrected[n]), "ci95": [float(low[n]), float(high[n])], "p": float(p[n]), "df": free}
+            ),
+        )
+        for n, name in enumerate(names)
+    }
+    settled = bool(fit.converged) and bool(np.isfinite(b).all() and np.isfinite(se).all())
+    bounded = bool((se < SEPARATED_SE).all()) and bool((np.abs(b[1:]) * rows.x.std(axis=0) < 30).all())
+    return Found(
+        settled and bounded and bool(fit.converged), coefficients, {"alpha": float(made.cov_struct.dep_params)}
+    )
+
+
+def cox(rows: Rows, model: ModelSpec) -> Found:
+    """Proportional hazards with Efron's ties; with `start`, intervals whose values change with time."""
+    sm = _statsmodels()
+    time, event, start = rows.times["time"], rows.times["event"], rows.times.get("start")
+    if event.sum() < 1:
+        raise OutsideValidity("no event", required="at least one")
+    made = sm.PHReg(time, rows.x, status=event, entry=start, ties="efron")
+    fit = made.fit(maxiter=200, disp=0)
+    b, se = np.asarray(fit.params), np.asarray(fit.bse)
+    settled = bool(np.isfinite(b).all() and np.isfinite(se).all() and np.abs(made.score(b)).max() < 1e-4)
+    spread = rows.x.std(axis=0)
+    bounded = bool((se * spread < 10).all() and (np.abs(b) * spread < 30).all())
+    numbers: dict[str, Any] = {
+        "events": int(event.sum()),
+        "loglik": float(made.loglike(b)),
+        "concordance": concordance(rows.x @ b, time, event, start),
+    }
+    if model.landmark is not None:
+        numbers["landmark"] = model.landmark
+    return Found(settled and bounded, _wald(rows.names, b, se), numbers)
+
+
+def auc(rows: Rows, model: ModelSpec) -> Found:
+    """Area under the ROC curve of each predictor, with the variance that counts lesions of a patient together."""
+    each: dict[str, dict[str, Any]] = {}
+    for name, marks in zip(rows.names, rows.x.T, strict=True):
+        area = clustered_auc(marks, rows.outcome, rows.groups[0], model.direction)
+        half = Z_95 * np.sqrt(area.var_clustered)
+        each[name] = {
+            "estimate": area.estimate,
+            "var_delong": area.var_delong,
+            "var_clustered": area.var_clustered if np.isfinite(area.var_clustered) else None,
+            "ci95": [max(area.estimate - half, 0.0), min(area.estimate + half, 1.0)] if np.isfinite(half) else None,
+            "higher_means_outcome": area.higher_means_outcome,
+        }
+    numbers = {"events": int(rows.outcome.sum()), **(each[rows.names[0]] if len(each) == 1 else {"predictors": each})}
+    return Found(converged=True, numbers=numbers)
+
+
+def survival_curve(rows: Rows, model: ModelSpec) -> Found:
+    """Share without the event over time by Kaplan and Meier; in one curve."""
+    curve = kaplan_meier(rows.times["time"], rows.times["event"])
+    steps = [
+        {"time": float(t), "at_risk": int(n), "events": int(d), "survival": float(s), "ci95": [float(lo), float(hi)]}
+        for t, n, d, s, lo, hi in zip(
+            curve.time, curve.at_risk, curve.events, curve.survival, curve.low, curve.high, strict=True
+        )
+    ]
+    numbers = {"events": int(curve.events.sum()), "median": curve.median, "curve": steps}
+    if model.landmark is not None:
+        numbers["landmark"] = model.landmark
+    return Found(converged=True, numbers=numbers)
+
+
+def _wald(names: Sequence[str], b: Array, se: Array) -> FrozenMap[str, Coefficient]:
+    return FrozenMap(
+        {
+            name: Coefficient(
+                float(v), float(e), (float(v - Z_95 * e), float(v + Z_95 * e)), float(2 * stats.norm.sf(abs(v / e)))
+            )
+            for name, v, e in zip(names, b, se, strict=True)
+        }
+    )
+
+
+def _with_intercept(x: Array) -> Array:
+    return np.column_stack([np.ones(len(x)), x])
+
+
+def _statsmodels() -> Any:
+    try:
+        import statsmodels.api as sm  # noqa: PLC0415  (an extra, and slow to load)
+    except ImportError as error:
+        raise MissingExtra("marginal and hazard models need statsmodels", do="pip install lutra[predict]") from error
+    return sm

@@ -1,0 +1,155 @@
+"""What is to be analysed: one TOML file, `cluster` and a `[[model]]` table each."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+
+from lutra.core.errors import ProtocolError
+from lutra.core.frozen import FrozenMap, frozen_map
+
+KINDS = ("linear-mixed", "logistic-mixed", "ordinal-mixed", "gee", "cox", "auc", "km")
+OF_TIME = ("cox", "km")
+BY_PATIENT = ("patient", "patients", "subject", "cluster")
+BY_LESION = ("lesion", "lesions", "row", "rows", "observation", "record")
+WHY_NOT_BY_LESION = (
+    "lesions of one patient resemble each other, so that a model tested on lesions of patients it has seen looks better than it "
+    "is: an area under the curve of .76 by lesion was .61 by patient, and .65 in truth"
+)
+
+
+def _tuple(given: Any) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+@frozen
+class ModelSpec:
+    """One model.
+
+    Parameters
+    ----------
+    kind
+        One of :data:`KINDS`.
+    table
+        `lesions` or `patients`.
+    outcome
+        Column; of `cox` and `km` there are `time` and `event` in its place.
+    predictors
+        Columns, `a:b`, `a*b`, `log(a)`, `log2(a)`, `sqrt(a)`, `rcs(a,3)`, `within(a)`, `between(a)`; of a model of patients also
+        `mean(a)`, `max(a)`, `min(a)`, `sum(a)`, `median(a)` over the lesions of each.
+    start
+        Column with the start of each row's interval, for values that change with time.
+    landmark
+        Only those still under observation after this time.
+    cluster
+        In place of that of the whole; a second one is nested in the first: three levels.
+    levels
+        Order of the categories of an ordered outcome; default: by number or by alphabet.
+    reference
+        Level that the others of a column are compared with; default: the first by alphabet.
+    direction
+        Of `auc`: `higher`, `lower`, or `auto`, which takes what the medians say.
+    split, folds, repeats
+        Cross-validation by patient: number of parts, and how often. No folds: none.
+    """
+
+    name: str
+    kind: str
+    table: str = "lesions"
+    outcome: str = ""
+    predictors: tuple[str, ...] = field(converter=_tuple, default=())
+    time: str = ""
+    event: str = ""
+    start: str = ""
+    landmark: float | None = None
+    cluster: tuple[str, ...] = field(converter=_tuple, default=())
+    levels: tuple[str, ...] = field(converter=_tuple, default=())
+    reference: FrozenMap[str, str] = field(converter=frozen_map, factory=FrozenMap)
+    direction: str = "auto"
+    split: str = "patient"
+    folds: int = 0
+    repeats: int = 1
+    seed: int = 1
+
+
+@frozen
+class AnalysisSpec:
+    """All models of one analysis."""
+
+    cluster: tuple[str, ...] = field(converter=_tuple)
+    models: tuple[ModelSpec, ...]
+    lesion: str = ""
+
+    def clusters_of(self, model: ModelSpec) -> tuple[str, ...]:
+        """Columns of the groups of a model, outermost first."""
+        return model.cluster or self.cluster
+
+
+def parse_spec(text: str, where: str) -> AnalysisSpec:
+    """Read and check a specification.
+
+    Raises
+    ------
+    ProtocolError
+        Naming the model and the key; of a split by lesion, with the reason.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ProtocolError(f"not valid TOML: {error}", where=where) from error
+    _refuse_unknown(table, {"cluster", "model", "lesion", "split"}, "", where)
+    _refuse_split(table.get("split", "patient"), "", where)
+    if not table.get("cluster"):
+        raise ProtocolError("no cluster", where=where, required='the column that tells patients apart: cluster = "pat"')
+    if not table.get("model"):
+        raise ProtocolError("no models", where=where, required="at least one [[model]]")
+    models = tuple(_model(row, where) for row in table["model"])
+    names = [model.name for model in models]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ProtocolError(f"model {twice[0]!r} more than once", where=where, required="a name each")
+    return AnalysisSpec(table["cluster"], models, table.get("lesion", ""))
+
+
+def _model(row: dict[str, Any], where: str) -> ModelSpec:
+    known = {f.name for f in attrs.fields(ModelSpec)}
+    of = f"model {row.get('name', 'without a name')!r}: "
+    _refuse_unknown(row, known, of, where)
+    _refuse_split(row.get("split", "patient"), of, where)
+    if missing := [key for key in ("name", "kind") if not row.get(key)]:
+        raise ProtocolError(f"{of}no {missing[0]}", where=where, required="name and kind")
+    if row["kind"] not in KINDS:
+        raise ProtocolError(f"{of}kind {row['kind']!r}", where=where, required=f"one of: {', '.join(KINDS)}")
+    if row.get("table", "lesions") not in ("lesions", "patients"):
+        raise ProtocolError(f"{of}table {row['table']!r}", where=where, required="lesions or patients")
+    if row.get("direction", "auto") not in ("auto", "higher", "lower"):
+        raise ProtocolError(f"{of}direction {row['direction']!r}", where=where, required="auto, higher or lower")
+    needed = ("time", "event") if row["kind"] in OF_TIME else ("outcome",)
+    if missing := [key for key in needed if not row.get(key)]:
+        raise ProtocolError(f"{of}no {missing[0]}", where=where, required=f"{row['kind']} needs {' and '.join(needed)}")
+    if row["kind"] in ("cox", "auc") and not row.get("predictors"):
+        raise ProtocolError(f"{of}no predictors", where=where, required=f"{row['kind']} needs at least one")
+    default = {"table": "patients"} if row["kind"] in OF_TIME else {}
+    try:
+        return ModelSpec(**default | row)
+    except TypeError as error:
+        raise ProtocolError(f"{of}{error}", where=where) from error
+
+
+def _refuse_unknown(row: dict[str, Any], known: set[str], of: str, where: str) -> None:
+    if unknown := sorted(set(row) - known):
+        raise ProtocolError(
+            f"{of}unknown key {unknown[0]!r}", where=where, required=f"one of: {', '.join(sorted(known))}"
+        )
+
+
+def _refuse_split(split: object, of: str, where: str) -> None:
+    word = str(split).lower()
+    if word in BY_LESION or (word.startswith("les") and word not in BY_PATIENT):
+        raise ProtocolError(
+            f"{of}a split by lesion is refused: {WHY_NOT_BY_LESION}", where=where, required='split = "patient"'
+        )
+    if word not in BY_PATIENT:
+        raise ProtocolError(f"{of}split {split!r}", where=where, required='split = "patient"')

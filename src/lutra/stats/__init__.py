@@ -1,0 +1,1 @@
+"""KIT  models of clustered data and survival: plain functions of arrays, without names of columns."""

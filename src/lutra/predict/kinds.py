@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
 from typing import Any
 
@@ -96,9 +98,10 @@ def gee(rows: Rows, model: ModelSpec) -> Found:  # noqa: ARG001
     made = sm.GEE(
         rows.outcome, x, groups=rows.groups[0], family=sm.families.Binomial(), cov_struct=sm.cov_struct.Exchangeable()
     )
-    fit = made.fit(maxiter=200, ctol=1e-8)
     names = (INTERCEPT, *rows.names)
-    reduced = made.fit(maxiter=200, ctol=1e-8, start_params=fit.params, cov_type="bias_reduced")
+    with _quiet():
+        fit = made.fit(maxiter=200, ctol=1e-8)
+        reduced = made.fit(maxiter=200, ctol=1e-8, start_params=fit.params, cov_type="bias_reduced")
     corrected = np.sqrt(np.diag(reduced.cov_params()))
     b, se = np.asarray(fit.params), np.asarray(fit.bse)
     plain = _wald(names, b, se)
@@ -130,9 +133,10 @@ def cox(rows: Rows, model: ModelSpec) -> Found:
     if event.sum() < 1:
         raise OutsideValidity("no event", required="at least one")
     made = sm.PHReg(time, rows.x, status=event, entry=start, ties="efron")
-    fit = made.fit(maxiter=200, disp=0)
-    b, se = np.asarray(fit.params), np.asarray(fit.bse)
-    settled = bool(np.isfinite(b).all() and np.isfinite(se).all() and np.abs(made.score(b)).max() < 1e-4)
+    with _quiet():
+        fit = made.fit(maxiter=200, disp=0)
+        b, se = np.asarray(fit.params), np.asarray(fit.bse)
+        settled = bool(np.isfinite(b).all() and np.isfinite(se).all() and np.abs(made.score(b)).max() < 1e-4)
     spread = rows.x.std(axis=0)
     bounded = bool((se * spread < 10).all() and (np.abs(b) * spread < 30).all())
     numbers: dict[str, Any] = {
@@ -190,6 +194,14 @@ def _wald(names: Sequence[str], b: Array, se: Array) -> FrozenMap[str, Coefficie
 
 def _with_intercept(x: Array) -> Array:
     return np.column_stack([np.ones(len(x)), x])
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let the library search without warnings; what it found is judged by its gradient and its errors."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _statsmodels() -> Any:

@@ -90,7 +90,7 @@ class _Sums:
         sizes = np.bincount(self.patient_of, weights=self.rows / shrunk, minlength=self.patients)
         widened = 1 + of_patient * sizes
         products = products - (sums.T * (of_patient / widened)) @ sums
-        weight: Array = of_patient / widened
+        weight = np.asarray(of_patient / widened, np.float64)
         return products, float(np.log(shrunk).sum() + np.log(widened).sum()), sums, weight
 
 
@@ -154,7 +154,7 @@ def _summed(values: Array, codes: npt.NDArray[np.intp], n: int) -> Array:
 
 def _solve(products: Array, p: int) -> tuple[Array, float]:
     """Coefficients and the weighted sum of squares that is left."""
-    solved: Array = np.linalg.solve(products[:p, :p], products[:p, p])
+    solved = np.asarray(np.linalg.solve(products[:p, :p], products[:p, p]), np.float64)
     return solved, float(products[p, p] - products[:p, p] @ solved)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CODE = re.compile(
-    r'"((?:ingest|quantify|segment|align|track|kinetics|dose|safety|response|pipeline|study)\.[a-z0-9-]+)"'
+    r'"((?:ingest|quantify|segment|align|track|kinetics|dose|safety|response|predict|export|pipeline|study)\.[a-z0-9-]+)"'
 )
 STEPS = re.compile(r'conductor\.step\(\s*f?"([a-z]+\.[a-z-]+)')
 

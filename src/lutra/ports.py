@@ -14,7 +14,7 @@ from lutra.core.dose import CycleDoses, DoseProblem
 from lutra.core.finding import Outcome
 from lutra.core.frozen import FrozenMap
 from lutra.core.region import Region
-from lutra.core.response import DiameterPair, ResponseAssessment
+from lutra.core.response import ResponseAssessment, VisitValues
 from lutra.core.transform import Transform
 from lutra.core.volume import Volume
 
@@ -67,15 +67,17 @@ class DoseEngine(Protocol):
 
 
 class ResponseCriterion(Protocol):
-    """Turns sizes over time into categories."""
+    """Turns values over time into categories."""
 
     def assess(
-        self, lesion_id: str, diameters: tuple[tuple[str, DiameterPair], ...], settings: Settings
+        self, what: str, visits: tuple[VisitValues, ...], settings: Settings
     ) -> Outcome[tuple[ResponseAssessment, ...]]:
-        """Return one assessment per follow-up.
+        """Return one assessment per follow-up, each with the rule that fired.
 
         Parameters
         ----------
-        diameters
-            (series_uid, diameters) in time order; the first is the baseline.
+        what
+            Lesion, or subject for criteria that look at the whole patient.
+        visits
+            In time order; the first is the baseline.
         """

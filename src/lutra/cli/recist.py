@@ -15,7 +15,13 @@ def recist(
     tu: Annotated[Path, typer.Argument(metavar="TU.csv", help="Lesions, as SDTM TU.", show_default=False)],
     tr: Annotated[Path, typer.Argument(metavar="TR.csv", help="Readings, as SDTM TR.", show_default=False)],
     rs: Annotated[Path | None, typer.Option(help="Overall responses, as SDTM RS: endpoints come from these.")] = None,
-    dm: Annotated[Path | None, typer.Option(help="Start and death of each subject, as SDTM DM.")] = None,
+    dm: Annotated[
+        Path | None,
+        typer.Option(help="Start, death, other therapy and last day known alive of each subject, as SDTM DM."),
+    ] = None,
+    adjudication: Annotated[
+        Path | None, typer.Option(help="CSV with subject and reader: whose reading is taken where readers differ.")
+    ] = None,
     *,
     minimum_sd_days: Annotated[int, typer.Option(min=0, help="Least time from the start for SD. [d]")] = 42,
     confirmation_days: Annotated[int, typer.Option(min=0, help="Least time until a response is confirmed. [d]")] = 28,
@@ -38,13 +44,14 @@ def recist(
         settings = EndpointSettings(
             minimum_sd_days, confirmation_days, censoring=censoring, missed_visit_d=missed_visit_days
         )
-        found = assess_tables(tu, tr, settings, rs, dm)
+        found = assess_tables(tu, tr, settings, rs, dm, adjudication)
     if json:
         show.print_json(
             {
                 "settings": asdict(settings),
                 "timepoints": found.timepoint_rows(),
                 "endpoints": found.endpoint_rows(),
+                **({"adjudicated": [asdict(e) for e in found.adjudicated]} if adjudication else {}),
                 "findings": show.finding_json(found.findings),
             }
         )

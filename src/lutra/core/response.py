@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
 
-from lutra.core.frozen import float64
+from lutra.core.frozen import FrozenMap, float64, frozen_map
 from lutra.core.units import Unit
 
 
@@ -40,15 +40,40 @@ class DiameterPair:
 
 
 @frozen
-class ResponseAssessment:
-    """What one criterion concludes for one lesion at one time.
+class VisitValues:
+    """Everything a criterion may look at of one lesion or patient at one time.
 
     Parameters
     ----------
+    series_uid
+        Image, or name of the visit.
+    values
+        By name with its unit: `longest_diameter_mm`, `hu_mean`, `sul_peak`, `suv_max`, `liver_sul_mean`, `liver_sul_sd`, `tlg`.
+    new_lesion
+        Whether a new one is sure.
+    """
+
+    series_uid: str
+    values: FrozenMap[str, float] = field(converter=frozen_map)
+    new_lesion: bool = False
+
+
+@frozen
+class ResponseAssessment:
+    """What one criterion concludes for one lesion or patient at one time.
+
+    Parameters
+    ----------
+    lesion_id
+        Or the subject, of criteria that look at the whole patient.
+    quantity
+        What was compared, with its unit: `longest_diameter_mm`.
+    baseline, nadir, current
+        Its values. [unit]
     category
-        `PR`, `SD`, `PD`, `CR` or `NE`.
+        `PR`, `SD`, `PD`, `CR` or `NE`; metabolic ones `PMR`, `SMD`, `PMD`, `CMR`.
     change_from_baseline
-        Relative change of the longest diameter. [1]
+        Relative change. [1]
     rule
         The rule that fired, in words.
     reader
@@ -58,13 +83,14 @@ class ResponseAssessment:
     lesion_id: str
     criterion: str
     series_uid: str
-    baseline_mm: float
-    nadir_mm: float
-    current_mm: float
+    baseline: float
+    nadir: float
+    current: float
     change_from_baseline: float
     category: str
     rule: str
     reader: str
+    quantity: str = "longest_diameter_mm"
 
 
 class ChangeVerdict(StrEnum):

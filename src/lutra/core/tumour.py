@@ -14,7 +14,8 @@ class TumourLesion:
     Parameters
     ----------
     lesion
-        Identity within the reader's lesions: `T01`.
+        Identity within the reader's lesions: `T01`. Parts of a lesion that has split are `T01.1`, `T01.2`; lesions that have merged
+        are `T01/T02`.
     kind
         `target`, `non-target` or `new`.
     node
@@ -54,12 +55,18 @@ class TumourVisit:
     ----------
     on
         Day of the images; None where the table has no whole date.
+    accepted
+        Whether this reading was accepted where readers differed; None where the table does not say.
+    slice_mm
+        Thickness of the slices; None where nobody wrote it down. [mm]
     """
 
     number: float
     name: str
     on: date | None
     readings: tuple[TumourReading, ...]
+    accepted: bool | None = None
+    slice_mm: float | None = None
 
 
 @frozen
@@ -84,6 +91,8 @@ class RecistTimepoint:
         Sum of the targets that were measured; smallest complete sum before, the baseline included. [mm]
     rule
         The rule that fired, in words.
+    accepted
+        Whether this reading was accepted where readers differed; None where nobody says.
     """
 
     subject: str
@@ -97,3 +106,4 @@ class RecistTimepoint:
     sum_mm: float | None
     nadir_mm: float | None
     rule: str
+    accepted: bool | None = None

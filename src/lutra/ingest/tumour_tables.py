@@ -74,13 +74,23 @@ def read_responses(rs: Path) -> dict[tuple[str, str], list[tuple[date, str]]]:
     return dict(found)
 
 
-def read_subjects(dm: Path) -> dict[str, tuple[date | None, date | None]]:
-    """Read start of treatment and death by subject."""
+DATES = {
+    "start": ("RFXSTDTC", "RFSTDTC"),
+    "death": ("DTHDTC",),
+    "therapy": ("NEWTXDTC", "NACTDTC", "NACTDT"),
+    "alive": ("LSTALVDT", "LSTALVDTC", "RFPENDTC"),
+}
+"""Columns of a DM table that hold a date; the first that is whole counts. `alive`: last day known to be alive."""
+
+
+def read_subjects(dm: Path) -> dict[str, dict[str, date | None]]:
+    """Read the dates of :data:`DATES` by subject."""
+
+    def first(row: Row, columns: Sequence[str]) -> date | None:
+        return next((day for name in columns if (day := whole_date(row.get(name, "")))), None)
+
     return {
-        row["USUBJID"]: (
-            whole_date(row.get("RFXSTDTC", "")) or whole_date(row.get("RFSTDTC", "")),
-            whole_date(row.get("DTHDTC", "")),
-        )
+        row["USUBJID"]: {name: first(row, columns) for name, columns in DATES.items()}
         for row in _rows(dm, ("USUBJID",))
     }
 
@@ -102,8 +112,15 @@ def _visit(number: float, name: str, rows: Sequence[Row], whose: str, findings: 
     by_lesion: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_lesion[row["TRLNKID"]].append(row)
+    flags = {row["TRACPTFL"].upper() for row in rows} if all("TRACPTFL" in row for row in rows) else set()
+    thickness = [row for row in rows if row["TRTESTCD"].upper() == "SLTHICK"]
     return TumourVisit(
-        number, name, days[0] if days else None, tuple(_reading(lesion, of) for lesion, of in by_lesion.items())
+        number,
+        name,
+        days[0] if days else None,
+        tuple(_reading(lesion, of) for lesion, of in by_lesion.items()),
+        flags == {"Y"} if flags else None,
+        _mm(thickness[0]) if thickness else None,
     )
 
 

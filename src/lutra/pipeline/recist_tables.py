@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import date
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, frozen
+from attrs import asdict, evolve, frozen
 
 from lutra.core.finding import Finding
 from lutra.core.tumour import RecistTimepoint
+from lutra.ingest.data_table import read_data_table
 from lutra.ingest.tumour_tables import read_courses, read_responses, read_subjects
-from lutra.response.recist import Endpoints, EndpointSettings, assess_course, endpoints
+from lutra.response.recist import (
+    Endpoints,
+    EndpointSettings,
+    Known,
+    adjudicated,
+    assess_course,
+    disagreements,
+    endpoints,
+)
 
 
 @frozen
@@ -21,6 +29,7 @@ class RecistTables:
     timepoints: tuple[RecistTimepoint, ...]
     endpoints: tuple[Endpoints, ...]
     findings: tuple[Finding, ...]
+    adjudicated: tuple[Endpoints, ...] = ()
 
     def timepoint_rows(self) -> list[dict[str, Any]]:
         """Plain data, one row per visit; categories as in the controlled terminology of CDISC, in capitals."""
@@ -37,6 +46,7 @@ class RecistTables:
                 "sum_mm": t.sum_mm,
                 "nadir_mm": t.nadir_mm,
                 "rule": t.rule,
+                "accepted": t.accepted,
             }
             for t in self.timepoints
         ]
@@ -47,7 +57,12 @@ class RecistTables:
 
 
 def assess_tables(
-    tu: Path, tr: Path, settings: EndpointSettings, rs: Path | None = None, dm: Path | None = None
+    tu: Path,
+    tr: Path,
+    settings: EndpointSettings,
+    rs: Path | None = None,
+    dm: Path | None = None,
+    adjudication: Path | None = None,
 ) -> RecistTables:
     """Assess every subject of the tables.
 
@@ -56,12 +71,15 @@ def assess_tables(
     rs
         Overall responses that the endpoints come from, in place of those assessed.
     dm
-        Start of treatment and death; without one, the day of the baseline is the start.
+        Start of treatment, death, another anticancer therapy and the last day known to be alive; without a start, the day of the
+        baseline is.
+    adjudication
+        Table with `subject` and `reader`: whose reading is taken.
 
     Raises
     ------
     InputError
-        If a table cannot be read.
+        If a table cannot be read, or with `adjudication` readers of a subject differ and nobody chose.
     """
     courses, findings = read_courses(tu, tr)
     given = None if rs is None else read_responses(rs)
@@ -77,13 +95,12 @@ def assess_tables(
             visits = [(t.on, t.overall) for t in outcome.value or () if t.on is not None]
         else:
             visits = list(given.get((course.subject, course.reader), ()))
-        start, death = _dates(subjects, course.subject, course.visits[0].on if course.visits else None)
-        ends.append(endpoints(course.subject, course.reader, visits, start, settings, death))
-    return RecistTables(tuple(timepoints), tuple(ends), tuple(said))
-
-
-def _dates(
-    subjects: dict[str, tuple[date | None, date | None]], subject: str, baseline: date | None
-) -> tuple[date | None, date | None]:
-    start, death = subjects.get(subject, (None, None))
-    return start or baseline, death
+        known = Known(**subjects.get(course.subject, {}))
+        if known.start is None and course.visits:
+            known = evolve(known, start=course.visits[0].on)
+        ends.append(endpoints(course.subject, course.reader, visits, known, settings))
+    taken: tuple[Endpoints, ...] = ()
+    if adjudication is not None:
+        chosen = read_data_table(adjudication)
+        taken = adjudicated(ends, dict(zip(chosen.text("subject"), chosen.text("reader"), strict=True)))
+    return RecistTables(tuple(timepoints), tuple(ends), (*said, *disagreements(ends)), taken)

@@ -356,8 +356,8 @@ class Gatherer:
                 change=a.change_from_baseline,
                 category=a.category,
                 rule=a.rule,
-                current_mm=a.current_mm,
-                baseline_mm=a.baseline_mm,
+                current_mm=a.current,
+                baseline_mm=a.baseline,
             )
             for a in assessments
         )

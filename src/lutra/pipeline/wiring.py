@@ -19,7 +19,7 @@ from lutra.core.finding import Finding, Outcome, Severity, few
 from lutra.core.frozen import FrozenMap
 from lutra.core.measurement import Measurements
 from lutra.core.region import Region
-from lutra.core.response import DiameterPair, ResponseAssessment
+from lutra.core.response import DiameterPair, ResponseAssessment, VisitValues
 from lutra.core.study import Role, SeriesHeader
 from lutra.core.transform import Transform
 from lutra.core.volume import Volume
@@ -227,4 +227,5 @@ def assess(
     settings: Settings,
 ) -> Outcome[tuple[ResponseAssessment, ...]]:
     """Hand a lesion's diameters in time order to a criterion."""
-    return criterion.assess(lesion_id, tuple(zip(series, pairs, strict=True)), settings)
+    visits = (VisitValues(uid, {"longest_diameter_mm": p.long_mm}) for uid, p in zip(series, pairs, strict=True))
+    return criterion.assess(lesion_id, tuple(visits), settings)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import frozen
 
 from lutra.core.errors import ProtocolError
 from lutra.core.finding import Finding, Outcome, Severity
-from lutra.core.response import DiameterPair, ResponseAssessment
+from lutra.core.response import ResponseAssessment, VisitValues
 from lutra.ports import Settings
 from lutra.response.measure import MEASURABLE_MM
 from lutra.response.settings import ResponseSettings
 
+LONGEST = "longest_diameter_mm"
 ROUNDING_MM = 1e-9
 """A diameter meant to lie on a threshold may miss it by the rounding of the arithmetic. [mm]"""
 
@@ -32,14 +35,14 @@ class LesionDiameter:
     """
 
     def assess(
-        self, lesion_id: str, diameters: tuple[tuple[str, DiameterPair], ...], settings: Settings
+        self, what: str, visits: tuple[VisitValues, ...], settings: Settings
     ) -> Outcome[tuple[ResponseAssessment, ...]]:
         """Return one assessment per follow-up.
 
         Parameters
         ----------
-        diameters
-            (series_uid, diameters) in time order; the first is the baseline.
+        visits
+            With `longest_diameter_mm`, in time order; the first is the baseline.
         settings
             `pr_relative`, `pd_relative` [1] and `pd_absolute_mm` [mm]; what is not given is as in RECIST 1.1.
 
@@ -49,18 +52,18 @@ class LesionDiameter:
             If a setting is unknown or not a number.
         """
         limits = _limits(settings)
-        doubt = _no_baseline(lesion_id, diameters)
+        sizes = [(v.series_uid, v.values[LONGEST]) for v in visits if LONGEST in v.values]
+        doubt = _no_baseline(what, [mm for _, mm in sizes])
         if doubt:
             return Outcome(None, (doubt,))
-        (_, first), *follow_ups = diameters
-        baseline = nadir = first.long_mm
+        (_, baseline), *follow_ups = sizes
+        nadir = baseline
         assessments = []
-        for series_uid, pair in follow_ups:
-            current = pair.long_mm
+        for series_uid, current in follow_ups:
             category, rule = _categorise(baseline, nadir, current, limits)
             assessments.append(
                 ResponseAssessment(
-                    lesion_id,
+                    what,
                     "lesion-diameter",
                     series_uid,
                     baseline,
@@ -73,7 +76,7 @@ class LesionDiameter:
                 )
             )
             nadir = min(nadir, current)
-        findings = (_small_baseline(lesion_id, baseline),) if baseline < MEASURABLE_MM else ()
+        findings = (_small_baseline(what, baseline),) if baseline < MEASURABLE_MM else ()
         return Outcome(tuple(assessments), findings)
 
 
@@ -105,11 +108,11 @@ def _limits(settings: Settings) -> ResponseSettings:
     return ResponseSettings(**given)
 
 
-def _no_baseline(lesion_id: str, diameters: tuple[tuple[str, DiameterPair], ...]) -> Finding | None:
-    if len(diameters) < 2:
-        found = f"{len(diameters)} measured images; a change needs a baseline and a follow-up"
-    elif diameters[0][1].long_mm <= 0:
-        found = f"the baseline diameter is {diameters[0][1].long_mm:g} mm; a change is relative to a positive one"
+def _no_baseline(lesion_id: str, sizes_mm: Sequence[float]) -> Finding | None:
+    if len(sizes_mm) < 2:
+        found = f"{len(sizes_mm)} measured images; a change needs a baseline and a follow-up"
+    elif sizes_mm[0] <= 0:
+        found = f"the baseline diameter is {sizes_mm[0]:g} mm; a change is relative to a positive one"
     else:
         return None
     return Finding(

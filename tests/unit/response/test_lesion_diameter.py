@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
 from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap
-from lutra.core.response import DiameterPair, ResponseAssessment
+from lutra.core.response import ResponseAssessment, VisitValues
 from lutra.response import LesionDiameter, ResponseSettings
 
 DEFAULT = ResponseSettings().options()
 
 
-def pairs(*long_mm: float) -> tuple[tuple[str, DiameterPair], ...]:
-    ends = np.zeros((2, 3))
-    return tuple((f"series {n}", DiameterPair(mm, mm / 2, ends, ends, 0)) for n, mm in enumerate(long_mm))
+def pairs(*long_mm: float) -> tuple[VisitValues, ...]:
+    return tuple(VisitValues(f"series {n}", {"longest_diameter_mm": mm}) for n, mm in enumerate(long_mm))
 
 
 def assess(*long_mm: float) -> tuple[ResponseAssessment, ...]:
@@ -43,7 +41,7 @@ def test_categories_by_hand(long_mm: tuple[float, ...], categories: str) -> None
 
 def test_an_assessment_says_what_it_compared() -> None:
     (_, last) = assess(100, 50, 60)
-    assert (last.series_uid, last.baseline_mm, last.nadir_mm, last.current_mm) == ("series 2", 100, 50, 60)
+    assert (last.series_uid, last.baseline, last.nadir, last.current) == ("series 2", 100, 50, 60)
     assert last.change_from_baseline == pytest.approx(-0.4)
     assert last.rule == "PD: +10.0 mm (+20%) from the nadir, at least +20% and +5 mm"
 

@@ -8,8 +8,17 @@ from itertools import permutations
 import pytest
 from attrs import evolve
 
+from lutra.core.errors import InputError
 from lutra.core.tumour import RecistTimepoint, TumourCourse, TumourLesion, TumourReading, TumourVisit
-from lutra.response.recist import EndpointSettings, assess_course, endpoints
+from lutra.response.recist import (
+    EndpointSettings,
+    Known,
+    adjudicated,
+    assess_course,
+    check_baseline,
+    disagreements,
+    endpoints,
+)
 
 START = date(2026, 1, 1)
 Sizes = dict[str, float | str]
@@ -18,15 +27,15 @@ Sizes = dict[str, float | str]
 
 def course(*visits: Sizes) -> TumourCourse:
     """T: target, N: nodal target, X: non-target, Z: new. The first visit is the baseline."""
-    names = dict.fromkeys(name for visit in visits for name in visit)
+    names = [n for n in dict.fromkeys(name for visit in visits for name in visit) if n.isalnum() and n.upper() == n]
     kinds = {"T": "target", "N": "target", "X": "non-target", "Z": "new"}
-    lesions = tuple(TumourLesion(n, kinds[n[0]], "", n[0] == "N") for n in names)
+    lesions = tuple(TumourLesion(n, kinds[n[0]], "", "N" in n) for n in names)
     done = []
     for number, visit in enumerate(visits):
         readings = tuple(
             TumourReading(n, state=size)
             if isinstance(size, str)
-            else TumourReading(n, 2 * size if n[0] == "N" else size, size if n[0] == "N" else size / 2)
+            else TumourReading(n, 2 * size if "N" in n else size, size if "N" in n else size / 2)
             for n, size in visit.items()
         )
         done.append(TumourVisit(number, f"visit {number}", START + timedelta(days=60 * number), readings))
@@ -76,6 +85,19 @@ CASES: dict[str, tuple[list[Sizes], str]] = {
     "all missing": ([{"T1": 50}, {"T1": "not evaluated"}], "NE"),
     "missing hides no new lesion": ([{"T1": 50, "T2": 50}, {"T1": 30, "Z1": "unequivocal"}], "PD"),
     "missing hides no progression of others": ([{"T1": 50, **X_THERE}, {"X1": "unequivocal progression"}], "PD"),
+    # ---- split and merged ----
+    "the parts of a lesion that split are added": ([{"T1": 50}, {"T1.1": 30, "T1.2": 31}], "PD"),
+    "parts by letters": ([{"T1": 50}, {"T1a": 15, "T1b": 15}], "PR"),
+    "a part too small counts 5 mm": ([{"T1": 50}, {"T1.1": 30, "T1.2": "too small"}], "PR"),
+    "parts that are all gone": ([{"T1": 50}, {"T1.1": "absent", "T1.2": "absent"}], "CR"),
+    "a part that is not evaluated": ([{"T1": 50}, {"T1.1": 20, "T1.2": "not evaluated"}], "NE"),
+    "a part is no new lesion": ([{"T1": 50}, {"T1.1": 25, "T1.2": 25}], "SD"),
+    "merged lesions count by the mass": ([{"T1": 30, "T2": 30}, {"T1/T2": 45}], "SD"),
+    "a merged mass that shrank": ([{"T1": 30, "T2": 30}, {"T1/T2": 40}], "PR"),
+    "a merged mass is not gone": ([{"T1": 30, "T2": 30, "T3": 20}, {"T1/T2": 5, "T3": "absent"}], "PR"),
+    # ---- new nodes ----
+    "a new node below 10 mm is none": ([{"T1": 50}, {"T1": 50, "ZN1": 9}], "SD"),
+    "a new node of 10 mm is one": ([{"T1": 50}, {"T1": 50, "ZN1": 10}], "PD"),
     # ---- target and non-target ----
     "CR and others gone": ([{"T1": 30, **X_THERE}, {"T1": 0, "X1": "absent"}], "CR"),
     "CR and others still there": ([{"T1": 30, **X_THERE}, {"T1": 0, "X1": "present"}], "PR"),
@@ -192,7 +214,7 @@ BEST = {
 @pytest.mark.parametrize("name", BEST)
 def test_best_response(name: str) -> None:
     responses, bor, confirmed = BEST[name]
-    found = endpoints("S", "R", visits(*responses), START, EndpointSettings())
+    found = endpoints("S", "R", visits(*responses), Known(START), EndpointSettings())
     assert (found.bor, found.confirmed_bor) == (bor, confirmed)
 
 
@@ -200,7 +222,7 @@ def test_survival_counts_the_start_as_day_one() -> None:
     def pfs(*responses: str, death: int | None = None, **settings: object) -> tuple[int | None, bool | None]:
         died = None if death is None else START + timedelta(days=death)
         options = evolve(EndpointSettings(), **settings)  # type: ignore[arg-type]
-        found = endpoints("S", "R", visits(*responses), START, options, died)
+        found = endpoints("S", "R", visits(*responses), Known(START, died), options)
         return found.pfs_days, found.pfs_event
 
     assert pfs("SD", "PD") == (61, True)
@@ -211,5 +233,134 @@ def test_survival_counts_the_start_as_day_one() -> None:
     assert pfs() == (1, False)
     assert pfs("SD", death=200, missed_visit_d=70) == (31, False)
     assert pfs("SD", death=200, missed_visit_d=70, censoring="EMA") == (201, True)
-    undated = endpoints("S", "R", visits("SD", "SD"), None, EndpointSettings())
+    undated = endpoints("S", "R", visits("SD", "SD"), Known(), EndpointSettings())
     assert (undated.bor, undated.pfs_days) == ("NE", None)
+
+
+def day(n: int) -> date:
+    return START + timedelta(days=n)
+
+
+def test_another_therapy_ends_what_counts_under_fda_only() -> None:
+    """PD on day 90 comes after another therapy on day 70: FDA censors at the last assessment before it, on day 60."""
+    known = Known(START, therapy=day(70))
+    fda = endpoints("S", "R", visits("SD", "SD", "PD"), known, EndpointSettings())
+    ema = endpoints("S", "R", visits("SD", "SD", "PD"), known, EndpointSettings(censoring="EMA"))
+    assert (fda.pfs_days, fda.pfs_event) == (61, False)
+    assert (ema.pfs_days, ema.pfs_event) == (91, True)
+
+
+def test_a_response_after_another_therapy_is_none_under_fda() -> None:
+    known = Known(START, therapy=day(45))
+    assert endpoints("S", "R", visits("SD", "PR"), known, EndpointSettings()).bor == "NE"
+    assert endpoints("S", "R", visits("SD", "PR"), known, EndpointSettings(censoring="EMA")).bor == "PR"
+
+
+def test_death_after_another_therapy_is_no_event_under_fda() -> None:
+    known = Known(START, death=day(80), therapy=day(70))
+    assert endpoints("S", "R", visits("SD", "SD"), known, EndpointSettings()).pfs_event is False
+    assert endpoints("S", "R", visits("SD", "SD"), known, EndpointSettings(censoring="EMA")).pfs_event is True
+
+
+def test_death_is_no_progression() -> None:
+    found = endpoints("S", "R", visits("SD"), Known(START, death=day(50)), EndpointSettings())
+    assert (found.pfs_days, found.pfs_event) == (51, True)
+    assert (found.ttp_days, found.ttp_event) == (31, False)
+
+
+def test_overall_survival_needs_a_death_or_a_day_alive() -> None:
+    def survival(**known: date) -> tuple[int | None, bool | None]:
+        found = endpoints("S", "R", visits("SD"), Known(START, **known), EndpointSettings())
+        return found.os_days, found.os_event
+
+    assert survival() == (None, None)
+    assert survival(alive=day(400)) == (401, False)
+    assert survival(death=day(300), alive=day(290)) == (301, True)
+
+
+# ---- equivocal lesions ----
+def test_an_equivocal_lesion_waits() -> None:
+    (first,) = assessed({"T1": 50}, {"T1": 50, "Z1": "equivocal"})
+    assert first.overall == "SD"
+    assert "equivocal: Z1" in first.rule
+
+
+def test_an_equivocal_lesion_that_becomes_sure_is_progression_from_when_it_was_first_seen() -> None:
+    first, second, third = assessed(
+        {"T1": 50}, {"T1": 50, "Z1": "equivocal"}, {"T1": 40, "Z1": "equivocal"}, {"T1": 40, "Z1": 12}
+    )
+    assert [t.overall for t in (first, second, third)] == ["PD", "PD", "PD"]
+    assert first.new_lesion
+    assert "back-dated: Z1 was equivocal here and is sure at visit 3" in first.rule
+    kept = assess_course(course({"T1": 50}, {"T1": 50, "Z1": "equivocal"}, {"T1": 40, "Z1": 12}), back_date=False).value
+    assert kept is not None
+    assert [t.overall for t in kept] == ["SD", "PD"]
+
+
+def test_an_equivocal_lesion_that_goes_away_was_none() -> None:
+    assert [t.overall for t in assessed({"T1": 50}, {"T1": 50, "Z1": "equivocal"}, {"T1": 50, "Z1": "absent"})] == [
+        "SD",
+        "SD",
+    ]
+
+
+# ---- choice of targets ----
+def doubts(*lesions: TumourLesion, sizes: tuple[float, ...], slice_mm: float | None = None) -> list[str]:
+    readings = tuple(TumourReading(le.lesion, s, s) for le, s in zip(lesions, sizes, strict=True))
+    visit = TumourVisit(0, "baseline", START, readings, slice_mm=slice_mm)
+    return [f.code.removeprefix("response.") for f in check_baseline(TumourCourse("S", "R", lesions, (visit,)))]
+
+
+def target(n: int, place: str = "liver", *, node: bool = False) -> TumourLesion:
+    return TumourLesion(f"T{n}", "target", place, node)
+
+
+def test_the_choice_of_targets() -> None:
+    assert doubts(target(1), target(2), sizes=(30, 12)) == []
+    assert doubts(target(1), sizes=(9.9,)) == ["target-not-measurable"]
+    assert doubts(target(1, "LYMPH NODE", node=True), sizes=(14.9,)) == ["target-not-measurable"]
+    assert doubts(target(1, "LYMPH NODE", node=True), sizes=(15,)) == []
+    assert doubts(*(target(n) for n in (1, 2, 3)), sizes=(30, 30, 30)) == ["too-many-targets"]
+    six = tuple(
+        target(n, place) for n, place in enumerate(("liver", "lung", "spleen", "kidney", "pancreas", "skin"), 1)
+    )
+    assert doubts(*six, sizes=(30,) * 6) == ["too-many-targets"]
+    assert doubts(target(1, "VERTEBRA"), sizes=(30,)) == ["bone-target"]
+    assert doubts(target(1, "CYST OF LIVER"), sizes=(30,)) == ["cystic-target"]
+
+
+def test_nodes_of_all_places_are_one_organ() -> None:
+    nodes = tuple(target(n, place, node=True) for n, place in enumerate(("NODE, NECK", "NODE, LUNG", "NODE, AORTA"), 1))
+    assert doubts(*nodes, sizes=(20, 20, 20)) == ["too-many-targets"]
+
+
+def test_a_thick_slice_asks_for_two_of_them() -> None:
+    assert doubts(target(1), sizes=(14,), slice_mm=5.0) == []
+    assert doubts(target(1), sizes=(14,), slice_mm=8.0) == ["target-not-measurable"]
+    assert doubts(target(1), sizes=(16,), slice_mm=8.0) == []
+
+
+# ---- readers ----
+def test_readers_who_differ_need_an_adjudicator() -> None:
+    known, settings = Known(START), EndpointSettings()
+    one = endpoints("S1", "A", visits("SD", "PR", "PR"), known, settings)
+    other = endpoints("S1", "B", visits("SD", "SD", "PD"), known, settings)
+    agreed = [endpoints("S2", r, visits("SD", "SD", "PD"), known, settings) for r in "AB"]
+    ends = [one, other, *agreed]
+    (finding,) = disagreements(ends)
+    assert "S1: readers differ (A: PR, censored on day 91; B: SD, progression or death on day 91)" in finding.text
+    with pytest.raises(InputError, match="nobody chose"):
+        adjudicated(ends, {})
+    with pytest.raises(InputError, match="'C' did not read"):
+        adjudicated(ends, {"S1": "C"})
+    assert adjudicated(ends, {"S1": "B"}) == (other, agreed[0])
+
+
+def test_names_of_lesions_with_hyphens_are_not_taken_for_parts() -> None:
+    lesions = (TumourLesion("INV-T01", "target"), TumourLesion("INV-T02", "target"))
+    days = [
+        TumourVisit(n, f"visit {n}", day(60 * n), tuple(TumourReading(le.lesion, size, size) for le in lesions))
+        for n, size in enumerate((30.0, 15.0))
+    ]
+    (found,) = assess_course(TumourCourse("S", "R", lesions, tuple(days))).value or ()
+    assert (found.overall, found.sum_mm) == ("PR", 30.0)

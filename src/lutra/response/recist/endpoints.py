@@ -48,6 +48,28 @@ class Endpoints:
     confirmed_bor: str
     pfs_days: int | None
     pfs_event: bool | None
+    ttp_days: int | None = None
+    ttp_event: bool | None = None
+    os_days: int | None = None
+    os_event: bool | None = None
+
+
+@frozen
+class Known:
+    """Dates of a subject beside the visits; None where nobody knows them.
+
+    Parameters
+    ----------
+    therapy
+        Start of another anticancer therapy.
+    alive
+        Last day on which the subject was known to be alive.
+    """
+
+    start: date | None = None
+    death: date | None = None
+    therapy: date | None = None
+    alive: date | None = None
 
 
 Visit = tuple[date, str]
@@ -55,26 +77,36 @@ Visit = tuple[date, str]
 
 
 def endpoints(
-    subject: str,
-    reader: str,
-    visits: Sequence[Visit],
-    start: date | None,
-    settings: EndpointSettings,
-    death: date | None = None,
+    subject: str, reader: str, visits: Sequence[Visit], known: Known, settings: EndpointSettings
 ) -> Endpoints:
     """Derive the endpoints of one subject.
 
-    What comes after the first progression does not count. Without a start neither SD nor survival can be dated: SD counts as NE,
-    and survival is not given.
+    What comes after the first progression does not count; under FDA, nor what comes after another anticancer therapy. Without a
+    start neither SD nor survival can be dated: SD counts as NE, and survival is not given. Time to progression is as survival
+    without progression, with death as a censoring; overall survival needs a death or a day on which the subject was known to be alive.
     """
     counted: list[Visit] = []
     for on, response in sorted(visits):
+        if settings.censoring == "FDA" and known.therapy is not None and on > known.therapy:
+            break
         counted.append((on, response.upper()))
         if response.upper() == "PD":
             break
-    days, event = _survival(counted, start, settings, death)
+    start = known.start
+    pfs = _survival(counted, known, settings, death_counts=True)
+    ttp = _survival(counted, known, settings, death_counts=False)
+    overall: tuple[int | None, bool | None] = (None, None)
+    last = known.death or known.alive
+    if start is not None and last is not None:
+        overall = (last - start).days + 1, known.death is not None
     return Endpoints(
-        subject, reader, _best(counted, start, settings), _confirmed(counted, start, settings), days, event
+        subject,
+        reader,
+        _best(counted, start, settings),
+        _confirmed(counted, start, settings),
+        *pfs,
+        *ttp,
+        *overall,
     )
 
 
@@ -122,16 +154,20 @@ def _confirms_partial(n: int, visits: Sequence[Visit], settings: EndpointSetting
 
 
 def _survival(
-    visits: Sequence[Visit], start: date | None, settings: EndpointSettings, death: date | None
+    visits: Sequence[Visit], known: Known, settings: EndpointSettings, *, death_counts: bool
 ) -> tuple[int | None, bool | None]:
+    start = known.start
     if start is None:
         return None, None
+    fda = settings.censoring == "FDA"
+    after_therapy = fda and known.therapy is not None and known.death is not None and known.death > known.therapy
+    death = known.death if death_counts and not after_therapy else None
     progression = next((on for on, response in visits if response == "PD"), None)
     event = min((d for d in (progression, death) if d is not None), default=None)
     adequate = [on for on, response in visits if response not in {"NE", "PD"}]
     last = max(adequate, default=None)
     if event is not None:
         gap = (event - (last or start)).days
-        if settings.censoring == "EMA" or settings.missed_visit_d is None or gap <= settings.missed_visit_d:
+        if not fda or settings.missed_visit_d is None or gap <= settings.missed_visit_d:
             return (event - start).days + 1, True
     return (1 if last is None else (last - start).days + 1), False

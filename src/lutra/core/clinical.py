@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from lutra.core.tumour import TumourCourse
+
 
 @frozen
 class LabResult:
@@ -148,6 +150,8 @@ class ClinicalRecord:
         In the order of cycles.
     labs, events
         In the order of days.
+    readings
+        Of tumours, one course per reader.
     """
 
     subject_id: str
@@ -161,6 +165,7 @@ class ClinicalRecord:
     given: tuple[GivenCycle, ...] = ()
     labs: tuple[LabResult, ...] = ()
     events: tuple[AdverseEvent, ...] = ()
+    readings: tuple[TumourCourse, ...] = ()
     stopped_on: date | None = None
     died_on: date | None = None
 

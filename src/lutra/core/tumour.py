@@ -107,3 +107,60 @@ class RecistTimepoint:
     nadir_mm: float | None
     rule: str
     accepted: bool | None = None
+
+
+@frozen
+class Endpoints:
+    """Endpoints of one subject by one reader; days count from the start, which is day 1."""
+
+    subject: str
+    reader: str
+    bor: str
+    confirmed_bor: str
+    pfs_days: int | None
+    pfs_event: bool | None
+    ttp_days: int | None = None
+    ttp_event: bool | None = None
+    os_days: int | None = None
+    os_event: bool | None = None
+
+
+@frozen
+class LesionEndpoint:
+    """Outcome of one lesion by one reader: the longest transversal diameter, of nodes as well.
+
+    Parameters
+    ----------
+    baseline_mm, best_mm
+        At the baseline, and the smallest afterwards. [mm]
+    changes
+        Visit and relative change from the baseline. [1]
+    best_change
+        Smallest of them. [1]
+    best
+        CR, PR, SD or PD by the thresholds of RECIST 1.1 on this lesion alone: the best before it progressed.
+    ttp_days
+        From the start of treatment, which is day 1, to its progression or to its last measurement; None without a start.
+    """
+
+    lesion: str
+    kind: str
+    location: str
+    baseline_mm: float
+    best_mm: float
+    changes: tuple[tuple[str, float], ...]
+    best_change: float
+    best: str
+    ttp_days: int | None
+    ttp_event: bool
+
+
+@frozen
+class ReaderResponse:
+    """Everything that follows from the readings of one reader."""
+
+    subject: str
+    reader: str
+    timepoints: tuple[RecistTimepoint, ...]
+    endpoints: Endpoints
+    lesions: tuple[LesionEndpoint, ...]

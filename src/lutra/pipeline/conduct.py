@@ -16,6 +16,7 @@ from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.projection import DoseLimit, GivenDose, Projection
 from lutra.core.study import Subject
 from lutra.core.treatment import Deviation, Limits, TreatmentPlan
+from lutra.core.tumour import ReaderResponse
 from lutra.dose.cumulative import by_cycle
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.protocol import Protocol
@@ -23,6 +24,9 @@ from lutra.pipeline.record import RegionDosimetry
 from lutra.pipeline.seeds import seed_of
 from lutra.reference.decision_tables import DecisionTable
 from lutra.reference.region_names import tissue_of
+from lutra.response import ResponseSettings
+from lutra.response.lesion_course import lesion_endpoints
+from lutra.response.recist import Known, assess_course, disagreements, endpoints
 from lutra.safety import BED, BED_WITH_RISK, DOSE, MARROW, Outlook, decide, deviations, project
 
 
@@ -149,6 +153,19 @@ class Conduct:
         days += [t.acquired_at.date() for t in self.subject.timepoints if t.acquired_at]
         return max(days, default=None)
 
+    # ---- response ----
+    def responses(self) -> Made | None:
+        """Assess the readings of every reader."""
+        if self.clinical is None or not self.clinical.readings:
+            return None
+        return self.conductor.step(
+            "response.recist",
+            _responses,
+            {"record": self.clinical},
+            settings=self.protocol.response,
+            code="lutra.response",
+        )
+
     def deviations(self) -> Made | None:
         """Compare what was given with the plan."""
         if self.clinical is None:
@@ -203,6 +220,21 @@ def _decide(
 ) -> Outcome[Decision]:
     plan, limits = settings.treatment, settings.limits
     return Outcome(decide(record, cycle, on, table, plan, limits, projections, infusion_on))
+
+
+def _responses(record: ClinicalRecord, settings: ResponseSettings) -> Outcome[tuple[ReaderResponse, ...]]:
+    """Assess every reader's course, with the endpoints of the subject and of each lesion."""
+    known = Known(record.given_on(1), record.died_on)
+    found: list[ReaderResponse] = []
+    findings: list[Finding] = []
+    for course in record.readings:
+        outcome = assess_course(course)
+        findings += outcome.findings
+        visits = [(t.on, t.overall) for t in outcome.value or () if t.on is not None]
+        ends = endpoints(course.subject, course.reader, visits, known, settings.endpoints)
+        lesions = lesion_endpoints(course, known.start, settings)
+        found.append(ReaderResponse(course.subject, course.reader, outcome.value or (), ends, lesions))
+    return Outcome(tuple(found), (*findings, *disagreements([r.endpoints for r in found])))
 
 
 def _deviations(record: ClinicalRecord, settings: ConductSettings) -> Outcome[tuple[Deviation, ...]]:

@@ -31,6 +31,7 @@ def course_view(conductor: Conductor, record: SubjectRecord, audit: Sequence[Map
             (cycle, signature, shown.get(cycle) == of)
             for cycle, signature, of in signatures(audit, record.subject.subject_id)
         ),
+        conductor.value(course.responses) if course.responses else (),
     )
 
 

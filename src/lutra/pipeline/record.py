@@ -121,6 +121,7 @@ class CourseRecord:
     projections: tuple[Made, ...] = ()
     decisions: tuple[Made, ...] = ()
     deviations: Made | None = None
+    responses: Made | None = None
 
 
 @frozen

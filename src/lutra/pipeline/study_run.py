@@ -110,7 +110,9 @@ def run_subject(
     organs += tumour_burdens(conductor, protocol, images, seen, timepoints)
     doses = Dosimetry(conductor, protocol, subject, images, seen, lesions).regions()
     conduct = Conduct(conductor, protocol, inputs.table, subject, inputs.clinical.get(subject_id), dict(doses))
-    course = CourseRecord(conduct.clinical, conduct.projections(), conduct.decisions(), conduct.deviations())
+    course = CourseRecord(
+        conduct.clinical, conduct.projections(), conduct.decisions(), conduct.deviations(), conduct.responses()
+    )
     lesion_records = tuple(
         LesionRecord(
             lesion.lesion_id,

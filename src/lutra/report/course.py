@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pyarrow as pa
-from attrs import frozen
+from attrs import asdict, frozen
 
 from lutra.core.decision import Decision, Reason, Signature, Verdict
 from lutra.core.projection import LimitOutlook, Projection, Quantiles
 from lutra.core.treatment import Deviation
+from lutra.core.tumour import ReaderResponse
 
 Row = dict[str, str | float | int | bool | None]
 GRAVEST_FIRST = tuple(reversed(Verdict))
@@ -46,6 +47,53 @@ PROJECTION_SCHEMA = pa.schema(
     ]
 )
 """One row per limit and point of the course; without a limit, the dose of each cycle given or to come."""
+RECIST_SCHEMA = pa.schema(
+    [
+        ("subject", TEXT),
+        ("reader", TEXT),
+        ("visit", TEXT),
+        ("date", TEXT),
+        ("target", TEXT),
+        ("non_target", TEXT),
+        ("new_lesion", BOOL),
+        ("overall", TEXT),
+        ("sum_mm", FLOAT),
+        ("nadir_mm", FLOAT),
+        ("rule", TEXT),
+    ]
+)
+"""One row per reader and visit after the baseline."""
+ENDPOINT_SCHEMA = pa.schema(
+    [
+        ("subject", TEXT),
+        ("reader", TEXT),
+        ("bor", TEXT),
+        ("confirmed_bor", TEXT),
+        ("pfs_days", INT),
+        ("pfs_event", BOOL),
+        ("ttp_days", INT),
+        ("ttp_event", BOOL),
+        ("os_days", INT),
+        ("os_event", BOOL),
+    ]
+)
+"""One row per reader; days count from the first treatment, which is day 1."""
+LESION_ENDPOINT_SCHEMA = pa.schema(
+    [
+        ("subject", TEXT),
+        ("reader", TEXT),
+        ("lesion", TEXT),
+        ("kind", TEXT),
+        ("location", TEXT),
+        ("baseline_mm", FLOAT),
+        ("best_mm", FLOAT),
+        ("best_change", FLOAT),
+        ("best", TEXT),
+        ("ttp_days", INT),
+        ("ttp_event", BOOL),
+    ]
+)
+"""One row per reader and lesion of the baseline: its longest transversal diameter, of nodes as well."""
 DEVIATION_SCHEMA = pa.schema(
     [("subject", TEXT), ("cycle", INT), ("rule", TEXT), ("saw", TEXT), ("required", TEXT), ("where", TEXT)]
 )
@@ -61,12 +109,15 @@ class CourseView:
         Before each cycle, and before the next.
     signatures
         Cycle, signature, and whether it is of the decision shown.
+    responses
+        By RECIST 1.1, one per reader.
     """
 
     decisions: tuple[Decision, ...] = ()
     projections: tuple[Projection, ...] = ()
     deviations: tuple[Deviation, ...] = ()
     signatures: tuple[tuple[int, Signature, bool], ...] = ()
+    responses: tuple[ReaderResponse, ...] = ()
 
     @property
     def last(self) -> Decision | None:
@@ -146,6 +197,29 @@ def projection_rows(subject: str, course: CourseView) -> Iterator[Row]:
             ):
                 if q is not None:
                     yield row | limit | {"after": after, "probability_exceeded": probability} | _numbers(q)
+
+
+def recist_rows(course: CourseView) -> Iterator[Row]:
+    """One row per reader and visit."""
+    for response in course.responses:
+        for t in response.timepoints:
+            row = asdict(t)
+            row["date"] = t.on.isoformat() if t.on else None
+            yield {name: row[name] for name in RECIST_SCHEMA.names}
+
+
+def endpoint_rows(course: CourseView) -> Iterator[Row]:
+    """One row per reader."""
+    for response in course.responses:
+        yield asdict(response.endpoints)
+
+
+def lesion_endpoint_rows(course: CourseView) -> Iterator[Row]:
+    """One row per reader and lesion."""
+    for response in course.responses:
+        for lesion in response.lesions:
+            row = {"subject": response.subject, "reader": response.reader, **asdict(lesion)}
+            yield {name: row[name] for name in LESION_ENDPOINT_SCHEMA.names}
 
 
 def deviation_rows(course: CourseView) -> Iterator[Row]:

@@ -160,6 +160,10 @@ def write_tables(study: StudyView, folder: Path) -> None:
         folder / "projections", course.PROJECTION_SCHEMA, [r for s, c in treated for r in course.projection_rows(s, c)]
     )
     _write(folder / "deviations", course.DEVIATION_SCHEMA, [r for _, c in treated for r in course.deviation_rows(c)])
+    _write(folder / "recist", course.RECIST_SCHEMA, [r for _, c in treated for r in course.recist_rows(c)])
+    _write(folder / "endpoints", course.ENDPOINT_SCHEMA, [r for _, c in treated for r in course.endpoint_rows(c)])
+    lesions = [r for _, c in treated for r in course.lesion_endpoint_rows(c)]
+    _write(folder / "lesion_endpoints", course.LESION_ENDPOINT_SCHEMA, lesions)
     _write(folder / "findings", FINDING_SCHEMA, list(_finding_rows(study)))
 
 

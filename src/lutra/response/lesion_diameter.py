@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from lutra.core.errors import ProtocolError
 from lutra.core.finding import Finding, Outcome, Severity
@@ -105,7 +105,7 @@ def _limits(settings: Settings) -> ResponseSettings:
                 required=f"numbers for {', '.join(ResponseSettings().options())}",
             )
         given[key] = float(value)
-    return ResponseSettings(**given)
+    return evolve(ResponseSettings(), **given)
 
 
 def _no_baseline(lesion_id: str, sizes_mm: Sequence[float]) -> Finding | None:

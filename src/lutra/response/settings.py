@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from attrs import asdict, frozen
+from attrs import field, frozen
 
 from lutra.core.frozen import FrozenMap
 from lutra.ports import Settings
+from lutra.response.recist.endpoints import EndpointSettings
 
 
 @frozen
@@ -20,12 +21,16 @@ class ResponseSettings:
         Change from nadir at or above which it progresses, if the next is met as well. [1] Default +0.20.
     pd_absolute_mm
         Growth from nadir required with it. [mm] Default 5.
+    endpoints
+        Conventions of best response and survival.
     """
 
     pr_relative: float = -0.30
     pd_relative: float = 0.20
     pd_absolute_mm: float = 5.0
+    endpoints: EndpointSettings = field(factory=EndpointSettings)
 
     def options(self) -> Settings:
-        """Give the table a criterion is handed."""
-        return FrozenMap(asdict(self))
+        """Give the table the lesion-level criterion is handed."""
+        names = ("pr_relative", "pd_relative", "pd_absolute_mm")
+        return FrozenMap({name: getattr(self, name) for name in names})

@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 
 from lutra.core.clinical import AdverseEvent, ClinicalRecord, GivenCycle, InfusionKind, InfusionStep, LabResult
 from lutra.ingest.tables.read import ClinicalTables, TableRow, written
+from lutra.ingest.tables.readings import tumour_courses
 from lutra.reference.analytes import analyte_named
 
 MBQ = 1e6
@@ -52,6 +53,7 @@ def _record(subject: str, tables: ClinicalTables, bad: Bad) -> ClinicalRecord:
         tuple(sorted((_given(row, bad) for row in rows("administrations")), key=lambda given: given.cycle)),
         labs,
         tuple(_event(row) for row in events if row.cells.get("event_kind") == "toxicity"),
+        tumour_courses(subject, rows("measurements")),
         _day(about, "stop_date") if about else None,
         next((day for day in died if day is not None), None),
     )

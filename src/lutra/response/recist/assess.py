@@ -59,10 +59,7 @@ def assess_course(course: TumourCourse, *, back_date: bool = True) -> Outcome[tu
             total, lacking = _sum(targets, visit)
             gone = all(_gone(lesion, reading) for lesion, reading in each_lesion(targets, visit))
             target = target_response(total, baseline, nadir, complete=not lacking, all_gone=not lacking and gone)
-        states = [
-            reading.state or "not evaluated" if reading else "not evaluated"
-            for _, reading in each_lesion(others, visit)
-        ]
+        states = [_state(lesion, reading) for lesion, reading in each_lesion(others, visit)]
         non_target = non_target_response(states)
         sure, doubtful = _new_lesions(course, visit)
         timepoints.append(
@@ -173,6 +170,16 @@ def _together(name: str, parts: list[TumourReading]) -> TumourReading | None:
 def _total(parts: list[float | None]) -> float | None:
     known = [mm for mm in parts if mm is not None]
     return sum(known) if len(known) == len(parts) else None
+
+
+def _state(lesion: TumourLesion, reading: TumourReading | None) -> str:
+    """State of a non-target; a node with a normal short axis is gone."""
+    if reading is None:
+        return "not evaluated"
+    if lesion.node and not reading.state and reading.short_mm is not None and reading.short_mm < NORMAL_NODE_SHORT_MM:
+        return "absent"
+    measured = reading.long_mm is not None or reading.short_mm is not None
+    return reading.state or ("present" if measured else "not evaluated")
 
 
 def _gone(lesion: TumourLesion, reading: TumourReading | None) -> bool:

@@ -8,6 +8,8 @@ from datetime import date, timedelta
 from attrs import field, frozen
 from attrs.validators import in_
 
+from lutra.core.tumour import Endpoints
+
 STABLE = ("SD", "NON-CR/NON-PD")
 RANK = ("CR", "PR", "SD", "NON-CR/NON-PD", "PD", "NE", "MISSING")
 
@@ -39,22 +41,6 @@ class EndpointSettings:
 
 
 @frozen
-class Endpoints:
-    """Endpoints of one subject by one reader; days count from the start, which is day 1."""
-
-    subject: str
-    reader: str
-    bor: str
-    confirmed_bor: str
-    pfs_days: int | None
-    pfs_event: bool | None
-    ttp_days: int | None = None
-    ttp_event: bool | None = None
-    os_days: int | None = None
-    os_event: bool | None = None
-
-
-@frozen
 class Known:
     """Dates of a subject beside the visits; None where nobody knows them.
 
@@ -83,7 +69,7 @@ def endpoints(
 
     What comes after the first progression does not count; under FDA, nor what comes after another anticancer therapy. Without a
     start neither SD nor survival can be dated: SD counts as NE, and survival is not given. Time to progression is as survival
-    without progression, with death as a censoring; overall survival needs a death or a day on which the subject was known to be alive.
+    without progression, with death as a censoring; overall survival needs a death or a last day known to be alive.
     """
     counted: list[Visit] = []
     for on, response in sorted(visits):

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from lutra.core.errors import InputError
 from lutra.core.finding import Finding, Severity
-from lutra.response.recist.endpoints import Endpoints
+from lutra.core.tumour import Endpoints
 
 
 def disagreements(ends: Sequence[Endpoints]) -> tuple[Finding, ...]:

@@ -90,6 +90,28 @@ def study_tables(
     raise typer.Exit(show.exit_code(done.findings))
 
 
+def study_lock(
+    directory: Dir,
+    subject: Annotated[str, typer.Argument(help="Subject.", show_default=False)],
+    by: Annotated[str, typer.Option(help="Name of the person who locks or unlocks.", show_default=False)],
+    *,
+    unlock: Annotated[bool, typer.Option("--unlock", help="Take a lock back; needs --reason.")] = False,
+    reason: Annotated[str, typer.Option(help="Why it is unlocked.")] = "",
+    json: Json = False,
+) -> None:
+    """Lock the response of a subject: its readings stand, and its reader may see dosimetry. Kept in the audit trail."""
+    from lutra.pipeline.response_lock import lock_response
+    from lutra.pipeline.study import StudyFolder
+
+    with show.reported():
+        lock_response(StudyFolder(directory), subject, by, unlock=unlock, reason=reason)
+    state = "unlocked" if unlock else "locked"
+    if json:
+        show.print_json({"subject": subject, "response": state, "by": by})
+    else:
+        show.out.print(escape(f"{subject}: response {state} by {by}"))
+
+
 def _print(found: Answer) -> None:
     d = found.decision
     activity = "" if d.activity_bq is None else f", {d.activity_bq / 1e9:.2f} GBq"

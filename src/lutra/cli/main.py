@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from lutra import __version__
-from lutra.cli import archive, bed, decide, dose, edits, fit, predict, recist, show, simulate
+from lutra.cli import archive, bed, decide, dose, edits, export, fit, predict, recist, show, simulate
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import RunSummary, StudyFolder
@@ -26,11 +26,13 @@ study_app = typer.Typer(no_args_is_help=True, help="Create a study, add images t
 app.add_typer(study_app, name="study")
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(dose.app, name="dose")
+app.add_typer(export.app, name="export")
 app.command()(bed.bed)
 app.command()(recist.recist)
 app.command()(decide.decide)
 app.command()(predict.predict)
 study_app.command("tables")(decide.study_tables)
+study_app.command("lock")(decide.study_lock)
 app.add_typer(edits.align_app, name="align")
 app.add_typer(edits.lesion_app, name="lesion")
 app.add_typer(edits.edits_app, name="edits")
@@ -247,13 +249,19 @@ def run(
 
 
 @app.command()
-def report(directory: Dir, json: Json = False) -> None:
+def report(
+    directory: Dir,
+    for_reader: Annotated[
+        bool, typer.Option("--for-reader", help="For readers of response: no dosimetry until a response is locked.")
+    ] = False,
+    json: Json = False,
+) -> None:
     """Write the report of the last run: index, one page per subject, tables as CSV and Parquet."""
     from lutra.pipeline.report import write_study_report
     from lutra.pipeline.study import StudyFolder
 
     with show.reported():
-        page = write_study_report(StudyFolder(directory))
+        page = write_study_report(StudyFolder(directory), for_reader=for_reader)
     if json:
         show.print_json({"report": str(page)})
     else:

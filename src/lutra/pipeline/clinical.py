@@ -18,6 +18,7 @@ from attrs import frozen
 from lutra.core.clinical import ClinicalRecord
 from lutra.core.finding import Finding, Severity
 from lutra.ingest.tables import ClinicalTables, Table, clinical_records, read_tables
+from lutra.pipeline.response_lock import locks
 from lutra.reference.data_dictionary import KEYS, REPEAT_KEYS, TABLES
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ NATURAL_KEYS = {
     "measurements": ("record_id", "visit", "reader", "lesion", "quantity"),
 }
 """What tells rows apart in tables without instances."""
+READINGS = "measurements"
 Row = Mapping[str, str]
 Key = tuple[str, ...]
 
@@ -78,9 +80,13 @@ def import_tables(study: StudyFolder, folder: Path) -> Imported:
     target = study.root / FOLDER
     there = read_tables(target, zone) if any(target.glob("*.csv")) else ClinicalTables({})
     new_rows, kept_rows, changes, texts = {}, {}, [], {}
+    refused: list[Finding] = []
+    locked = {subject for subject, _ in locks(study.ledger.audit_trail())}
     for name, table in given.tables.items():
         old = _by_key(there.tables.get(name))
         new = _by_key(table)
+        if name == READINGS:
+            refused += _keep_locked(old, new, locked)
         changes += [change for key in new.keys() & old.keys() for change in _changes(name, key, old[key], new[key])]
         new_rows[name] = len(new.keys() - old.keys())
         kept_rows[name] = len(old.keys() - new.keys())
@@ -105,7 +111,9 @@ def import_tables(study: StudyFolder, folder: Path) -> Imported:
         building = target / f".{name}.csv"
         building.write_text(text, encoding="utf-8")
         building.replace(target / f"{name}.csv")
-    return Imported(new_rows, tuple(changes), {n: k for n, k in kept_rows.items() if k}, _findings(given, kept_rows))
+    return Imported(
+        new_rows, tuple(changes), {n: k for n, k in kept_rows.items() if k}, (*refused, *_findings(given, kept_rows))
+    )
 
 
 def read_clinical(folder: Path, time_zone: str) -> tuple[dict[str, ClinicalRecord], tuple[Finding, ...]]:
@@ -115,6 +123,24 @@ def read_clinical(folder: Path, time_zone: str) -> tuple[dict[str, ClinicalRecor
     tables = read_tables(folder, ZoneInfo(time_zone))
     records = {record.subject_id: record for record in clinical_records(tables)}
     return records, tuple(problem.finding for problem in tables.problems)
+
+
+def _keep_locked(old: dict[Key, dict[str, str]], new: dict[Key, dict[str, str]], locked: set[str]) -> list[Finding]:
+    """Leave out what would change the readings of subjects whose response is locked, and say so."""
+    touched = [key for key, row in new.items() if row["record_id"] in locked and row != old.get(key)]
+    for key in touched:
+        if key in old:
+            new[key] = old[key]
+        else:
+            del new[key]
+    subjects = sorted({key[0] for key in touched})
+    text = "{}: the response is locked, {} new or changed readings are left out; unlock it with a reason first"
+    return [
+        Finding(
+            Severity.ERROR, "study.response-locked", text.format(subject, sum(key[0] == subject for key in touched))
+        )
+        for subject in subjects
+    ]
 
 
 def _findings(given: ClinicalTables, kept: Mapping[str, int]) -> tuple[Finding, ...]:

@@ -25,6 +25,7 @@ from lutra.ingest.deidentify import (
     Deidentifier,
     DeidentifySettings,
     PseudonymKey,
+    Trial,
     create_key,
     default_key_path,
     read_key,
@@ -32,6 +33,7 @@ from lutra.ingest.deidentify import (
     require_outside,
     texts,
 )
+from lutra.pipeline.protocol import StudySettings
 from lutra.store import Ledger
 
 PROFILE = "DICOM PS3.15 Annex E, basic profile, options 113105 113107 113108 113109 113111"
@@ -176,7 +178,7 @@ class Begun:
     findings: tuple[Finding, ...] = ()
 
 
-def begin(root: Path, ledger: Ledger, wanted: Deidentification, time_zone: str) -> Begun:
+def begin(root: Path, ledger: Ledger, wanted: Deidentification, study: StudySettings) -> Begun:
     """Find or make the key and hold the options against what was done in the study before.
 
     Raises
@@ -184,6 +186,7 @@ def begin(root: Path, ledger: Ledger, wanted: Deidentification, time_zone: str) 
     UsageError
         If key, table or options do not fit the study.
     """
+    time_zone = study.time_zone
     before = history(ledger)
     _require_fit(ledger, wanted, time_zone, before)
     table = FrozenMap[str, str]()
@@ -191,7 +194,8 @@ def begin(root: Path, ledger: Ledger, wanted: Deidentification, time_zone: str) 
         require_outside(wanted.pseudonyms, root, "table of pseudonyms")
         table = read_pseudonyms(wanted.pseudonyms)
     key, key_path, made = study_key(root, wanted.key, before)
-    settings = DeidentifySettings(time_zone, wanted.descriptions, frozenset(w.lower() for w in wanted.words))
+    trial = Trial(study.sponsor, study.name, study.title, study.site) if study.sponsor else None
+    settings = DeidentifySettings(time_zone, wanted.descriptions, frozenset(w.lower() for w in wanted.words), trial)
     audit = {
         "profile": PROFILE if wanted.descriptions != "keep" else f"{PROFILE}; descriptions kept as typed",
         "key_fingerprint": key.fingerprint,

@@ -49,6 +49,8 @@ class StudySettings:
         Every random number of the study follows from it.
     version
         Of the protocol, as the study's people count; empty where they do not.
+    sponsor, site
+        With a sponsor, de-identified images say which trial they belong to.
     """
 
     name: str
@@ -56,6 +58,8 @@ class StudySettings:
     time_zone: str = "UTC"
     seed: int = 20130518
     version: str = ""
+    sponsor: str = ""
+    site: str = ""
 
 
 @frozen

@@ -9,15 +9,23 @@ from lutra import __version__
 from lutra.core.errors import UsageError
 from lutra.core.study import SIMULATED_BY
 from lutra.pipeline.conductor import Conductor
+from lutra.pipeline.response_lock import locks
 from lutra.pipeline.study import StudyFolder
 from lutra.pipeline.views import Gatherer
 from lutra.pipeline.why import Provenance
 from lutra.report import write_report
+from lutra.report.blinding import blinded, pictures_of
 from lutra.report.model import StudyView
 
 
-def write_study_report(study: StudyFolder) -> Path:
+def write_study_report(study: StudyFolder, *, for_reader: bool = False) -> Path:
     """Write `report/` of a study and return its index page.
+
+    Parameters
+    ----------
+    for_reader
+        Write `report-reader/` for readers of response in its place: without dosimetry, uptake and what others read, until the
+        response of a subject is locked.
 
     Raises
     ------
@@ -33,6 +41,10 @@ def write_study_report(study: StudyFolder) -> Path:
     provenance = Provenance(study.ledger)
     audit = study.ledger.audit_trail()
     subjects = tuple(Gatherer(conductor, record, provenance, images, audit).subject() for record in records)
+    locked = {subject for subject, reader in locks(audit)}
+    if for_reader:
+        subjects = tuple(s if s.subject_id in locked else blinded(s) for s in subjects)
+        images = pictures_of(subjects, images)
     headers = [conductor.value(s.header) for record in records for s in record.series if s.header]
     view = StudyView(
         name=protocol.study.name,
@@ -43,9 +55,10 @@ def write_study_report(study: StudyFolder) -> Path:
         program=f"Lutra {__version__}",
         made_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         subjects=subjects,
-        findings=study.intake_findings(),
+        findings=() if for_reader else study.intake_findings(),
         simulated=bool(headers) and all(h.manufacturer == SIMULATED_BY for h in headers),
     )
-    write_report(view, images, study.root / "report")
-    study.log("report", {"subjects": [s.subject_id for s in subjects]})
-    return study.root / "report" / "index.html"
+    folder = "report-reader" if for_reader else "report"
+    write_report(view, images, study.root / folder)
+    study.log(folder, {"subjects": [s.subject_id for s in subjects], "locked": sorted(locked)})
+    return study.root / folder / "index.html"

@@ -183,7 +183,7 @@ class StudyFolder:
         self, paths: Sequence[Path], wanted: Deidentification, progress: Callable[[int, int], None] | None
     ) -> tuple[int, tuple[Finding, ...]]:
         """Neither the paths nor the text of Findings that name originals go into the study."""
-        begun = begin(self.root, self.ledger, wanted, self.protocol.study.time_zone)
+        begun = begin(self.root, self.ledger, wanted, self.protocol.study)
         self.log("study deidentify", {"deidentify": dict(begun.audit)})
         done = deidentify(self.root, self.ledger, paths, begun, self.protocol.unpack, progress)
         new = self.ledger.add_sources(done.files)

@@ -324,7 +324,15 @@ class CycleView:
 
 @frozen
 class SubjectView:
-    """One subject; `dates_moved` if de-identification has moved the dates of its images."""
+    """One subject.
+
+    Parameters
+    ----------
+    dates_moved
+        De-identification has moved the dates of its images.
+    blinded
+        What a reader of response may not see was taken out.
+    """
 
     subject_id: str
     slug: str
@@ -340,6 +348,7 @@ class SubjectView:
     projections: tuple[Projection, ...] = ()
     regions: tuple[RegionDoseView, ...] = ()
     course: CourseView = field(factory=CourseView)
+    blinded: bool = False
 
     @property
     def dose_engine(self) -> str:

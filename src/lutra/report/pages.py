@@ -83,6 +83,7 @@ def index_page(env: Environment, study: StudyView) -> str:
     return env.get_template("index.html").render(
         study=study,
         root="",
+        blinded=any(s.blinded for s in study.subjects),
         why=Markup("{}"),
         work=work,
         intake=grouped(intake),

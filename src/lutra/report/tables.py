@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -136,6 +136,10 @@ CORRESPONDENCE_SCHEMA = pa.schema(
 DIAMETERS = ("longest-diameter", "short-axis")
 
 
+FOR_READERS = ("diameters", "responses", "correspondences", "findings")
+"""Tables that are written where a subject is blinded; the others would be named after what they may not hold."""
+
+
 def write_tables(study: StudyView, folder: Path) -> None:
     """Write every table as CSV and Parquet. Missing is an empty cell, never 0.
 
@@ -144,27 +148,33 @@ def write_tables(study: StudyView, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     measurements = list(measurement_rows(study))
-    _write(folder / "measurements", RESULT_SCHEMA, measurements)
-    _write(folder / "doses", DOSE_SCHEMA, list(_dose_rows(study)))
-    _write(folder / "dosimetry", REGION_SCHEMA, list(_region_rows(study)))
-    _write(folder / "curves", CURVE_SCHEMA, list(_curve_rows(study)))
-    _write(folder / "diameters", RESULT_SCHEMA, [r for r in measurements if r["quantity"] in DIAMETERS])
-    _write(folder / "responses", RESPONSE_SCHEMA, list(_response_rows(study)))
-    _write(folder / "features", FEATURE_SCHEMA, list(_feature_rows(study)))
-    _write(folder / "changes", CHANGE_SCHEMA, list(_change_rows(study)))
-    _write(folder / "registrations", TRANSFORM_SCHEMA, list(_transform_rows(study)))
-    _write(folder / "correspondences", CORRESPONDENCE_SCHEMA, list(_correspondence_rows(study)))
     treated = [(s.subject_id, s.course) for s in study.subjects]
-    _write(folder / "decisions", course.DECISION_SCHEMA, [r for s, c in treated for r in course.decision_rows(s, c)])
-    _write(
-        folder / "projections", course.PROJECTION_SCHEMA, [r for s, c in treated for r in course.projection_rows(s, c)]
-    )
-    _write(folder / "deviations", course.DEVIATION_SCHEMA, [r for _, c in treated for r in course.deviation_rows(c)])
-    _write(folder / "recist", course.RECIST_SCHEMA, [r for _, c in treated for r in course.recist_rows(c)])
-    _write(folder / "endpoints", course.ENDPOINT_SCHEMA, [r for _, c in treated for r in course.endpoint_rows(c)])
-    lesions = [r for _, c in treated for r in course.lesion_endpoint_rows(c)]
-    _write(folder / "lesion_endpoints", course.LESION_ENDPOINT_SCHEMA, lesions)
-    _write(folder / "findings", FINDING_SCHEMA, list(_finding_rows(study)))
+    tables: dict[str, tuple[pa.Schema, Iterable[Row]]] = {
+        "measurements": (RESULT_SCHEMA, measurements),
+        "doses": (DOSE_SCHEMA, _dose_rows(study)),
+        "dosimetry": (REGION_SCHEMA, _region_rows(study)),
+        "curves": (CURVE_SCHEMA, _curve_rows(study)),
+        "diameters": (RESULT_SCHEMA, [r for r in measurements if r["quantity"] in DIAMETERS]),
+        "responses": (RESPONSE_SCHEMA, _response_rows(study)),
+        "features": (FEATURE_SCHEMA, _feature_rows(study)),
+        "changes": (CHANGE_SCHEMA, _change_rows(study)),
+        "registrations": (TRANSFORM_SCHEMA, _transform_rows(study)),
+        "correspondences": (CORRESPONDENCE_SCHEMA, _correspondence_rows(study)),
+        "decisions": (course.DECISION_SCHEMA, [r for s, c in treated for r in course.decision_rows(s, c)]),
+        "projections": (course.PROJECTION_SCHEMA, [r for s, c in treated for r in course.projection_rows(s, c)]),
+        "deviations": (course.DEVIATION_SCHEMA, [r for _, c in treated for r in course.deviation_rows(c)]),
+        "recist": (course.RECIST_SCHEMA, [r for _, c in treated for r in course.recist_rows(c)]),
+        "endpoints": (course.ENDPOINT_SCHEMA, [r for _, c in treated for r in course.endpoint_rows(c)]),
+        "lesion_endpoints": (
+            course.LESION_ENDPOINT_SCHEMA,
+            [r for _, c in treated for r in course.lesion_endpoint_rows(c)],
+        ),
+        "findings": (FINDING_SCHEMA, _finding_rows(study)),
+    }
+    blinded = any(s.blinded for s in study.subjects)
+    for name, (schema, rows) in tables.items():
+        if not blinded or name in FOR_READERS:
+            _write(folder / name, schema, list(rows))
 
 
 def measurement_rows(study: StudyView) -> Iterator[Row]:

@@ -18,6 +18,8 @@ def plural(n: int, word: str) -> str:
 
 def subject_title(subject: SubjectView) -> str:
     """Say what this subject's page can answer, in a sentence."""
+    if subject.blinded:
+        return f"{plural(len(subject.lesions), 'lesion')} to read; what lesions took up is not shown until the response is locked"
     doses = [d for lesion in subject.lesions for d in lesion.doses]
     known = [d for d in doses if d.number.estimate]
     if known:
@@ -37,6 +39,8 @@ def subject_title(subject: SubjectView) -> str:
 
 def missing_words(subject: SubjectView) -> tuple[str, ...]:
     """Name what this subject does not have and what each gap costs."""
+    if subject.blinded:
+        return ()
     roles = {s.role for s in subject.series}
     gaps = []
     if "therapy-spect" not in roles:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from attrs import evolve, frozen
 
@@ -96,7 +97,7 @@ def _categorise(baseline: float, nadir: float, current: float, limits: ResponseS
 
 
 def _limits(settings: Settings) -> ResponseSettings:
-    given: dict[str, float] = {}
+    given: dict[str, Any] = {}
     for key, value in settings.items():
         if key not in ResponseSettings().options() or isinstance(value, bool | str):
             raise ProtocolError(

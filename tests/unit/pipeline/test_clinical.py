@@ -178,3 +178,35 @@ def test_a_wrong_setting_is_shown_with_its_line(old: str, new: str, setting: str
     line = next(n for n, row in enumerate(text.splitlines(), 1) if row.startswith(new))
     with pytest.raises(ProtocolError, match=f"line {line}: .*{setting}"):
         parse_protocol(text, "protocol.toml")
+
+
+# ---- locking the response ----
+MEASUREMENTS = (
+    "record_id,visit,visit_date,reader,lesion,organ,lesion_kind,lesion_state,quantity,value,unit\n"
+    "P1,0,2026-01-02,A,T1,liver,target,measured,long axis,40,mm\n"
+    "P1,1,2026-04-02,A,T1,liver,target,measured,long axis,{},mm\n"
+)
+
+
+def test_a_locked_response_stands_until_it_is_unlocked_with_a_reason(study: StudyFolder, tmp_path: Path) -> None:
+    folder = tables(tmp_path / "tables")
+
+    def read(size: float) -> list[str]:
+        (folder / "measurements.csv").write_text(MEASUREMENTS.format(size))
+        return [f.code for f in import_tables(study, folder).findings]
+
+    def size() -> float | None:
+        return study.clinical["P1"].readings[0].visits[1].readings[0].long_mm
+
+    assert read(30) == []
+    run = CliRunner().invoke
+    assert run(app, ["study", "lock", str(study.root), "P1", "--by", "Dr R"]).exit_code == 0
+    assert run(app, ["study", "lock", str(study.root), "P1", "--by", "Dr R"]).exit_code == 2
+    assert read(20) == ["study.response-locked"]
+    assert size() == 30
+    assert run(app, ["study", "lock", str(study.root), "P1", "--by", "Dr R", "--unlock"]).exit_code == 2
+    why = ["--unlock", "--reason", "wrong slice"]
+    assert run(app, ["study", "lock", str(study.root), "P1", "--by", "Dr R", *why]).exit_code == 0
+    assert read(20) == []
+    assert size() == 20
+    assert run(app, ["study", "lock", str(study.root), "P9", "--by", "Dr R"]).exit_code == 2

@@ -40,6 +40,26 @@ ANCHORS = ("Acquisition", "Series", "Content", "StructureSet", "Study")
 
 
 @frozen
+class Trial:
+    """Which clinical trial images belong to (PS3.3 C.7.1.3). Empty where it is not known, but the first two.
+
+    Parameters
+    ----------
+    sponsor, protocol
+        (0012,0010) and (0012,0020).
+    title
+        (0012,0021) of the protocol.
+    site
+        (0012,0030).
+    """
+
+    sponsor: str
+    protocol: str
+    title: str = ""
+    site: str = ""
+
+
+@frozen
 class DeidentifySettings:
     """What a study asks of de-identification.
 
@@ -52,11 +72,14 @@ class DeidentifySettings:
         that the identity was removed: that is for the user to know.
     words
         Further words that may stay.
+    trial
+        Written into every file; None: nothing is said of a trial.
     """
 
     time_zone: str = "UTC"
     descriptions: str = "clean"
     words: frozenset[str] = frozenset()
+    trial: Trial | None = None
 
 
 @frozen
@@ -193,8 +216,18 @@ def _name(new: Dataset, subject: SubjectIdentity, settings: DeidentifySettings) 
     new.PatientIdentityRemoved = "YES" if cleaned else "NO"
     new.DeidentificationMethod = "Lutra" if cleaned else "Lutra, descriptions kept as typed"
     new.LongitudinalTemporalInformationModified = "MODIFIED"
+    if settings.trial is not None:
+        _in_trial(new, subject, settings.trial)
     wanted = CODES if cleaned else {code: CODES[code] for code in CODES if code not in ("113100", "113105")}
     new.DeidentificationMethodCodeSequence = [_code(value, meaning) for value, meaning in wanted.items()]
+
+
+def _in_trial(new: Dataset, subject: SubjectIdentity, trial: Trial) -> None:
+    """Write the Clinical Trial Subject Module; the subject's identifier is the pseudonym."""
+    new.ClinicalTrialSponsorName, new.ClinicalTrialProtocolID = trial.sponsor, trial.protocol
+    new.ClinicalTrialProtocolName = trial.title
+    new.ClinicalTrialSiteID, new.ClinicalTrialSiteName = trial.site, ""
+    new.ClinicalTrialSubjectID = subject.pseudonym
 
 
 def _code(value: str, meaning: str) -> Dataset:

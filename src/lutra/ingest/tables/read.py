@@ -151,6 +151,7 @@ def _first_of_each(table: Table) -> Iterator[TableRow]:
 def _table(name: str, path: Path, zone: ZoneInfo) -> tuple[Table, list[CellProblem]]:
     fields = {f.name: f for f in (*KEYS, *REPEAT_KEYS, *TABLES[name])}
     columns, lines = _lines(path)
+    columns = tuple(c.removeprefix(f"{name}_") if c.removeprefix(f"{name}_") in fields else c for c in columns)
     problems = [
         CellProblem(name, 1, column, "", "is not in the dictionary and is not read")
         for column in columns
@@ -206,14 +207,16 @@ def _row(
 ) -> tuple[TableRow | None, list[CellProblem]]:
     problems, cells, whole = [], {}, True
     for name, entry in fields.items():
-        written = text.get(name, "")
+        written = text.get(name, text.get(f"{table}_{name}", ""))
         value = read_cell(_accepting_aliases(entry, written), written, zone)
         if isinstance(value, Broken):
             problems.append(CellProblem(table, line, name, written, value.rule))
             whole = whole and not entry.required
         elif value is not None:
             cells[name] = value
-    row = TableRow(line, FrozenMap(cells), FrozenMap({name: text.get(name, "") for name in fields}))
+    row = TableRow(
+        line, FrozenMap(cells), FrozenMap({name: text.get(name, text.get(f"{table}_{name}", "")) for name in fields})
+    )
     problems += [
         CellProblem(table, line, name, text.get(name, ""), rule) for name, rule in rules_broken(table, row.cells)
     ]

@@ -1,0 +1,31 @@
+"""`lutra export`: tables for a sponsor, a statistician, or REDCap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lutra.cli import show
+
+app = typer.Typer(no_args_is_help=True, help="Tables of a study for others: SDTM, ADaM-style, REDCap.")
+
+
+@app.command("tables")
+def export_tables(
+    directory: Annotated[Path, typer.Argument(help="Study folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder to make; must be empty or not exist.", show_default=False)],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Write SDTM domains, ADaM-style data sets, the dosimetry domain, their definition files and the REDCap dictionary."""
+    from lutra.pipeline.study import StudyFolder
+    from lutra.pipeline.table_export import export_tables as export
+
+    with show.reported():
+        written = export(StudyFolder(directory), out)
+    if json:
+        show.print_json({"files": [str(path) for path in written]})
+    else:
+        show.out.print(f"{len(written)} files: {out}")

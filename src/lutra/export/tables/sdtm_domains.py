@@ -1,0 +1,204 @@
+"""The SDTM domains that are written, column by column."""
+
+from __future__ import annotations
+
+from lutra.export.tables.domain import Domain, Variable, common
+
+V = Variable
+VISITS = (V("VISITNUM", "Visit Number", "float"), V("VISIT", "Visit Name"))
+
+
+def _when(prefix: str) -> tuple[Variable, ...]:
+    return (
+        V(f"{prefix}DTC", "Date/Time", "datetime"),
+        V(f"{prefix}DY", "Study Day", "integer", "Derived"),
+    )
+
+
+def _seq(prefix: str) -> Variable:
+    return V(f"{prefix}SEQ", "Sequence Number", "integer", "Derived")
+
+
+def _read(prefix: str) -> tuple[Variable, ...]:
+    return V(f"{prefix}EVAL", "Evaluator"), V(f"{prefix}EVALID", "Evaluator Identifier")
+
+
+TU = Domain(
+    "TU",
+    "Tumor/Lesion Identification",
+    "One record per identified tumor per reader",
+    (
+        *common(),
+        _seq("TU"),
+        V("TULNKID", "Link ID"),
+        V("TUTESTCD", "Tumor/Lesion ID Short Name", origin="Assigned"),
+        V("TUTEST", "Tumor/Lesion ID Test Name", origin="Assigned"),
+        V("TUORRES", "Tumor/Lesion ID Result"),
+        V("TUSTRESC", "Tumor/Lesion ID Result Std. Format"),
+        V("TULOC", "Location of the Tumor/Lesion"),
+        V("TUMETHOD", "Method of Identification"),
+        *_read("TU"),
+        *VISITS,
+        *_when("TU"),
+    ),
+    ("STUDYID", "USUBJID", "TUEVALID", "TULNKID"),
+)
+TR = Domain(
+    "TR",
+    "Tumor/Lesion Results",
+    "One record per measurement per tumor per visit per reader",
+    (
+        *common(),
+        _seq("TR"),
+        V("TRGRPID", "Group ID"),
+        V("TRLNKID", "Link ID"),
+        V("TRTESTCD", "Tumor/Lesion Assessment Short Name", origin="Assigned"),
+        V("TRTEST", "Tumor/Lesion Assessment Test Name", origin="Assigned"),
+        V("TRORRES", "Result or Finding in Original Units"),
+        V("TRORRESU", "Original Units"),
+        V("TRSTRESC", "Character Result/Finding in Std Format", origin="Derived"),
+        V("TRSTRESN", "Numeric Result/Finding in Standard Units", "float", "Derived"),
+        V("TRSTRESU", "Standard Units", origin="Derived"),
+        V("TRSTAT", "Completion Status"),
+        V("TRREASND", "Reason Not Done"),
+        *_read("TR"),
+        *VISITS,
+        *_when("TR"),
+    ),
+    ("STUDYID", "USUBJID", "TREVALID", "VISITNUM", "TRLNKID", "TRTESTCD"),
+)
+RS = Domain(
+    "RS",
+    "Disease Response",
+    "One record per response assessment per visit per reader",
+    (
+        *common(),
+        _seq("RS"),
+        V("RSTESTCD", "Response Assessment Short Name", origin="Assigned"),
+        V("RSTEST", "Response Assessment Name", origin="Assigned"),
+        V("RSCAT", "Category for Response Assessment", origin="Assigned"),
+        V("RSORRES", "Response Assessment Original Result", origin="Derived"),
+        V("RSSTRESC", "Response Assessment Result in Std Format", origin="Derived"),
+        *_read("RS"),
+        *VISITS,
+        *_when("RS"),
+    ),
+    ("STUDYID", "USUBJID", "RSEVALID", "VISITNUM", "RSTESTCD"),
+)
+EX = Domain(
+    "EX",
+    "Exposure",
+    "One record per infusion",
+    (
+        *common(),
+        _seq("EX"),
+        V("EXLNKID", "Link ID"),
+        V("EXTRT", "Name of Treatment", origin="Assigned"),
+        V("EXDOSE", "Dose", "float", "Derived"),
+        V("EXDOSU", "Dose Units", origin="Assigned"),
+        V("EXDOSFRM", "Dose Form", origin="Assigned"),
+        V("EXROUTE", "Route of Administration", origin="Assigned"),
+        V("EXSTDTC", "Start Date/Time of Treatment", "datetime"),
+        V("EXENDTC", "End Date/Time of Treatment", "datetime"),
+        V("EXSTDY", "Study Day of Start of Treatment", "integer", "Derived"),
+    ),
+    ("STUDYID", "USUBJID", "EXTRT", "EXSTDTC"),
+)
+CM = Domain(
+    "CM",
+    "Concomitant/Prior Medications",
+    "One record per drug per cycle",
+    (
+        *common(),
+        _seq("CM"),
+        V("CMLNKID", "Link ID"),
+        V("CMTRT", "Reported Name of Drug, Med, or Therapy"),
+        V("CMCAT", "Category for Medication", origin="Assigned"),
+        V("CMSTDTC", "Start Date/Time of Medication", "datetime"),
+        V("CMENDTC", "End Date/Time of Medication", "datetime"),
+        V("CMSTDY", "Study Day of Start of Medication", "integer", "Derived"),
+    ),
+    ("STUDYID", "USUBJID", "CMTRT", "CMSTDTC"),
+)
+LB = Domain(
+    "LB",
+    "Laboratory Test Results",
+    "One record per lab test per sample",
+    (
+        *common(),
+        _seq("LB"),
+        V("LBTESTCD", "Lab Test or Examination Short Name", origin="Assigned"),
+        V("LBTEST", "Lab Test or Examination Name", origin="Assigned"),
+        V("LBORRES", "Result or Finding in Original Units"),
+        V("LBORRESU", "Original Units"),
+        V("LBSTRESC", "Character Result/Finding in Std Format", origin="Derived"),
+        V("LBSTRESN", "Numeric Result/Finding in Standard Units", "float", "Derived"),
+        V("LBSTRESU", "Standard Units", origin="Derived"),
+        V("LBSTNRLO", "Reference Range Lower Limit-Std Units", "float", "Derived"),
+        V("LBSTNRHI", "Reference Range Upper Limit-Std Units", "float", "Derived"),
+        V("LBNRIND", "Reference Range Indicator", origin="Derived"),
+        V("LBSTAT", "Completion Status"),
+        V("LBREASND", "Reason Test Not Done"),
+        *_when("LB"),
+    ),
+    ("STUDYID", "USUBJID", "LBTESTCD", "LBDTC"),
+)
+AE = Domain(
+    "AE",
+    "Adverse Events",
+    "One record per adverse event",
+    (
+        *common(),
+        _seq("AE"),
+        V("AETERM", "Reported Term for the Adverse Event"),
+        V("AESER", "Serious Event"),
+        V("AEREL", "Causality"),
+        V("AETOXGR", "Standard Toxicity Grade"),
+        V("AESTDTC", "Start Date/Time of Adverse Event", "datetime"),
+        V("AEENDTC", "End Date/Time of Adverse Event", "datetime"),
+        V("AESTDY", "Study Day of Start of Adverse Event", "integer", "Derived"),
+    ),
+    ("STUDYID", "USUBJID", "AETERM", "AESTDTC"),
+)
+DM = Domain(
+    "DM",
+    "Demographics",
+    "One record per subject",
+    (
+        *common(),
+        V("SUBJID", "Subject Identifier for the Study"),
+        V("RFSTDTC", "Subject Reference Start Date/Time", "datetime", "Derived"),
+        V("RFXSTDTC", "Date/Time of First Study Treatment", "datetime", "Derived"),
+        V("RFXENDTC", "Date/Time of Last Study Treatment", "datetime", "Derived"),
+        V("DTHDTC", "Date/Time of Death", "datetime"),
+        V("DTHFL", "Subject Death Flag", origin="Derived"),
+        V("AGE", "Age", "float"),
+        V("AGEU", "Age Units", origin="Assigned"),
+        V("SEX", "Sex"),
+    ),
+    ("STUDYID", "USUBJID"),
+)
+XD = Domain(
+    "XD",
+    "Dosimetry",
+    "One record per quantity per region per cycle (sponsor-defined)",
+    (
+        *common(),
+        _seq("XD"),
+        V("XDLNKID", "Link ID: the lesion, as in TU", origin="Assigned"),
+        V("XDLOC", "Region", origin="Assigned"),
+        V("XDTESTCD", "Dosimetry Test Short Name", origin="Assigned"),
+        V("XDTEST", "Dosimetry Test Name", origin="Assigned"),
+        V("XDMETHOD", "Method: dose engine or model", origin="Assigned"),
+        V("XDCYCLE", "Cycle; empty for the sum over cycles", "integer", "Derived"),
+        V("XDORRES", "Result", origin="Derived"),
+        V("XDORRESU", "Unit (UCUM)", origin="Derived"),
+        V("XDSTRESN", "Numeric Result in Standard Units", "float", "Derived"),
+        V("XDSTRESU", "Standard Units (UCUM)", origin="Derived"),
+        V("XDSTRU", "Standard Uncertainty, Evaluated Sources", "float", "Derived"),
+        V("XDUNEVAL", "Sources of Uncertainty Not Evaluated", origin="Derived"),
+        V("XDPATH", "Result Path, for lutra why", origin="Assigned"),
+    ),
+    ("STUDYID", "USUBJID", "XDLOC", "XDCYCLE", "XDTESTCD", "XDMETHOD"),
+)
+DOMAINS = (DM, EX, CM, LB, AE, TU, TR, RS, XD)

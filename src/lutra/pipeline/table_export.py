@@ -1,0 +1,102 @@
+"""Submission tables of a study, from its current records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lutra.core.clinical import ClinicalRecord
+from lutra.core.errors import UsageError
+from lutra.core.tumour import ReaderResponse
+from lutra.export import tables
+from lutra.export.tables.domain import Row
+from lutra.pipeline.conductor import Conductor
+from lutra.pipeline.record import SubjectRecord
+from lutra.pipeline.results import dosimetry_results
+from lutra.pipeline.study import StudyFolder
+
+SDTM, ADAM = "SDTMIG 3.4", "ADaMIG 1.3"
+
+
+def export_tables(study: StudyFolder, out: Path) -> tuple[Path, ...]:
+    """Write `sdtm/`, `adam/` with a definition file each, and the REDCap dictionary.
+
+    Raises
+    ------
+    UsageError
+        If the study has neither been run nor has clinical tables, or something stands in `out`.
+    """
+    clinical, records = study.clinical, {r.subject.subject_id: r for r in study.records()}
+    if not clinical and not records:
+        raise UsageError("this study has nothing to export yet", where=str(study.root), do=f"lutra run {study.root}")
+    if out.exists() and any(out.iterdir()):
+        raise UsageError("something stands here", where=str(out), do="choose an empty folder")
+    protocol, conductor = study.protocol, Conductor(study.store, study.ledger)
+    rows: dict[str, list[Row]] = {d.name: [] for d in (*tables.DOMAINS, *tables.DATASETS)}
+    for subject in sorted({*clinical, *records}):
+        for name, found in _subject(
+            protocol.study.name, subject, clinical.get(subject), records.get(subject), conductor
+        ):
+            rows[name] += found
+    made_at = datetime.now(UTC).isoformat(timespec="seconds")
+    written = [*_write(out / "sdtm", tables.DOMAINS, rows), *_write(out / "adam", tables.DATASETS, rows)]
+    for folder, standard, domains in (("sdtm", SDTM, tables.DOMAINS), ("adam", ADAM, tables.DATASETS)):
+        path = out / folder / "define.xml"
+        path.write_text(
+            tables.define_xml(protocol.study.name, protocol.study.title, standard, domains, made_at), "utf-8"
+        )
+        written.append(path)
+    dictionary = out / "redcap_dictionary.csv"
+    dictionary.write_text(tables.redcap_dictionary(), "utf-8")
+    study.log("export tables", {"out": str(out), "subjects": sorted({*clinical, *records})})
+    return (*written, dictionary)
+
+
+def _subject(
+    study: str, subject: str, clinical: ClinicalRecord | None, record: SubjectRecord | None, conductor: Conductor
+) -> Iterable[tuple[str, list[Row]]]:
+    start = tables.start_of(clinical)
+    if clinical is not None:
+        yield "DM", tables.dm_rows(study, clinical)
+        yield "EX", tables.ex_rows(study, clinical)
+        yield "CM", tables.cm_rows(study, clinical)
+        yield "LB", tables.lb_rows(study, clinical)
+        yield "AE", tables.ae_rows(study, clinical)
+        yield "TU", tables.tu_rows(study, clinical.readings, start)
+        yield "TR", tables.tr_rows(study, clinical.readings, start)
+    if record is None:
+        return
+    responses: tuple[ReaderResponse, ...] = conductor.value(record.course.responses) if record.course.responses else ()
+    yield "RS", tables.rs_rows(study, responses, start)
+    yield "ADTR", tables.adtr_rows(study, clinical.readings if clinical else (), responses, start)
+    yield "ADRS", tables.adrs_rows(study, responses, start)
+    yield "ADTTE", tables.adtte_rows(study, responses, start)
+    yield "XD", tables.xd_rows(study, subject, _dosimetry(conductor, record))
+
+
+def _dosimetry(conductor: Conductor, record: SubjectRecord) -> Iterable[tables.DosimetryNumber]:
+    lesions = {lesion.lesion_id: lesion.dosimetry for lesion in record.lesions}
+    for region in (*record.dosimetry, *lesions.values()):
+        for result in dosimetry_results(conductor, record.subject.subject_id, region):
+            quantity, _, method = result.quantity.partition(".")
+            cycle = result.path.split("/")[2].removeprefix("cycle-")
+            yield tables.DosimetryNumber(
+                region.name,
+                region.name in lesions,
+                int(cycle) if cycle.isdigit() else None,
+                quantity,
+                method,
+                result.estimate,
+                result.path,
+            )
+
+
+def _write(folder: Path, domains: Iterable[tables.Domain], rows: dict[str, list[Row]]) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for domain in domains:
+        path = folder / f"{domain.name.lower()}.csv"
+        path.write_text(domain.as_csv(rows[domain.name]), "utf-8")
+        paths.append(path)
+    return paths

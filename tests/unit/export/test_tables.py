@@ -1,0 +1,207 @@
+"""Submission tables: round trips, study days, what is missing, and definitions that fit."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from xml.etree import ElementTree as ET
+from zoneinfo import ZoneInfo
+
+import pytest
+from attrs import evolve
+
+from lutra.core.clinical import AdverseEvent, ClinicalRecord, GivenCycle, InfusionKind, InfusionStep, LabResult
+from lutra.core.estimate import Estimate
+from lutra.core.frozen import FrozenMap
+from lutra.core.tumour import ReaderResponse, TumourCourse, TumourLesion, TumourReading, TumourVisit
+from lutra.core.units import Unit
+from lutra.export import tables
+from lutra.export.tables.define import DEF, ODM
+from lutra.export.tables.domain import study_day
+from lutra.export.tables.redcap import COLUMNS
+from lutra.export.tables.sdtm import TESTS
+from lutra.ingest.tables import clinical_records, read_tables
+from lutra.ingest.tumour_tables import read_courses
+from lutra.reference.analytes import analytes
+from lutra.response.lesion_course import lesion_endpoints
+from lutra.response.recist import EndpointSettings, Known, assess_course, endpoints
+
+START = date(2026, 1, 5)
+AT = datetime(2026, 1, 5, 9, tzinfo=UTC)
+
+
+def record() -> ClinicalRecord:
+    step = InfusionStep(InfusionKind.RADIOPHARMACEUTICAL, "radiopharmaceutical", AT, AT + timedelta(minutes=20))
+    acids = InfusionStep(InfusionKind.AMINO_ACIDS, "amino acids", AT - timedelta(minutes=30), AT + timedelta(hours=4))
+    return ClinicalRecord(
+        "P1",
+        "F",
+        61.0,
+        given=(GivenCycle(1, (acids, step), 7.4e9, 7.45e9, 0.05e9),),
+        labs=(
+            LabResult("creatinine", 79.56, "umol/L", date(2026, 1, 2), 44.2, 97.2, "0.9 mg/dL"),
+            LabResult("albumin", None, "g/L", date(2026, 1, 5), 35.0, 50.0, "", missing_reason="not drawn"),
+            LabResult("platelets", 120.0, "10*9/L", date(2026, 1, 6), 150.0, 400.0, "120 10*9/L"),
+        ),
+        events=(AdverseEvent("nausea", 2, date(2026, 1, 6), related=True),),
+        died_on=date(2026, 9, 1),
+    )
+
+
+def course(reader: str = "reader 1") -> TumourCourse:
+    lesions = (
+        TumourLesion("T01", "target", "liver"),
+        TumourLesion("T02", "target", "node", node=True),
+        TumourLesion("NT01", "non-target", "bone"),
+        TumourLesion("NEW01", "new", "lung"),
+    )
+    baseline = (
+        TumourReading("T01", 40.0, 30.0),
+        TumourReading("T02", 25.0, 18.0),
+        TumourReading("NT01", state="present"),
+    )
+    second = (
+        TumourReading("T01", 26.5, 20.25),
+        TumourReading("T02", 14.0, 9.0),
+        TumourReading("NT01", state="not evaluated"),
+    )
+    third = (
+        TumourReading("T01", state="too small"),
+        TumourReading("T02", state="absent"),
+        TumourReading("NT01", state="unequivocal progression"),
+        TumourReading("NEW01", 12.0, 9.0),
+    )
+    visits = [
+        TumourVisit(n, f"visit {n}", START + timedelta(days=90 * n - 14), readings)
+        for n, readings in enumerate((baseline, second, third))
+    ]
+    return TumourCourse("P1", reader, lesions, tuple(visits))
+
+
+def response(of: TumourCourse) -> ReaderResponse:
+    timepoints = assess_course(of).value or ()
+    visits = [(t.on, t.overall) for t in timepoints if t.on]
+    ends = endpoints(of.subject, of.reader, visits, Known(START, date(2026, 9, 1)), EndpointSettings())
+    return ReaderResponse(of.subject, of.reader, timepoints, ends, lesion_endpoints(of, START))
+
+
+def parsed(name: str, rows: list[dict[str, str | int | float | None]]) -> list[dict[str, str]]:
+    domain = next(d for d in (*tables.DOMAINS, *tables.DATASETS) if d.name == name)
+    return list(csv.DictReader(io.StringIO(domain.as_csv(rows))))
+
+
+def test_the_study_has_no_day_zero() -> None:
+    assert [study_day(START + timedelta(days=n), START) for n in (-2, -1, 0, 1)] == [-2, -1, 1, 2]
+    assert study_day(None, START) is study_day(START, None) is None
+
+
+def test_tumour_tables_come_back_as_they_went(tmp_path: Path) -> None:
+    """Two readers, a node, a lesion too small, one that was not evaluated and a new one."""
+    courses = [course("reader 1"), evolve(course("reader 2"), visits=course().visits[:2])]
+    for name, rows in (("TU", tables.tu_rows("S", courses, START)), ("TR", tables.tr_rows("S", courses, START))):
+        domain = next(d for d in tables.DOMAINS if d.name == name)
+        (tmp_path / f"{name}.csv").write_text(domain.as_csv(rows))
+    back, findings = read_courses(tmp_path / "TU.csv", tmp_path / "TR.csv")
+    assert findings == ()
+    for went, came in zip(courses, back, strict=True):
+        assert came.reader == f"INVESTIGATOR, {went.reader}"
+        assert {le.lesion: (le.kind, le.node) for le in came.lesions} == {
+            le.lesion: (le.kind, le.node) for le in went.lesions
+        }
+        assert [(v.number, v.on, {r.lesion: r for r in v.readings}) for v in came.visits] == [
+            (v.number, v.on, {r.lesion: r for r in v.readings}) for v in went.visits
+        ]
+        ours, theirs = assess_course(went).value or (), assess_course(came).value or ()
+        assert [t.overall for t in ours] == [t.overall for t in theirs]
+
+
+def test_laboratory_values_have_both_units_and_missing_ones_a_reason() -> None:
+    creatinine, albumin, platelets = parsed("LB", tables.lb_rows("S", record()))
+    assert (creatinine["LBORRES"], creatinine["LBORRESU"]) == ("0.9", "mg/dL")
+    assert (creatinine["LBSTRESN"], creatinine["LBSTRESU"], creatinine["LBNRIND"]) == ("79.56", "umol/L", "NORMAL")
+    assert (creatinine["LBDY"], albumin["LBDY"], platelets["LBDY"]) == ("-3", "1", "2")
+    assert (albumin["LBSTAT"], albumin["LBREASND"], albumin["LBSTRESN"]) == ("NOT DONE", "not drawn", "")
+    assert platelets["LBNRIND"] == "LOW"
+
+
+def test_every_analyte_has_a_test_code() -> None:
+    assert set(TESTS) == set(analytes())
+    assert all(len(code) <= 8 and len(name) <= 40 for code, name in TESTS.values())
+
+
+def test_exposure_medication_events_and_subject() -> None:
+    (ex,) = parsed("EX", tables.ex_rows("S", record()))
+    assert (ex["EXDOSE"], ex["EXDOSU"], ex["EXSTDTC"]) == ("7.4", "GBq", "2026-01-05T09:00+00:00")
+    (cm,) = parsed("CM", tables.cm_rows("S", record()))
+    assert (cm["CMTRT"], cm["CMCAT"]) == ("AMINO ACIDS", "KIDNEY PROTECTION")
+    (ae,) = parsed("AE", tables.ae_rows("S", record()))
+    assert (ae["AETERM"], ae["AETOXGR"], ae["AEREL"], ae["AESER"], ae["AEENDTC"]) == ("nausea", "2", "RELATED", "", "")
+    (dm,) = parsed("DM", tables.dm_rows("S", record()))
+    assert (dm["RFXSTDTC"], dm["DTHDTC"], dm["DTHFL"], dm["SEX"]) == ("2026-01-05T09:00+00:00", "2026-09-01", "Y", "F")
+
+
+def test_responses_and_times_to_events() -> None:
+    found = response(course())
+    rs = parsed("RS", tables.rs_rows("S", [found], START))
+    assert [(r["VISIT"], r["RSSTRESC"]) for r in rs if r["RSTESTCD"] == "OVRLRESP"] == [
+        ("VISIT 1", "PR"),
+        ("VISIT 2", "PD"),
+    ]
+    assert [r["RSSTRESC"] for r in rs if r["RSTESTCD"] == "BESTRESP"] == ["PR"]
+    tte = {r["PARAMCD"]: r for r in parsed("ADTTE", tables.adtte_rows("S", [found], START)) if r["PARAMCD"] != "TTPLES"}
+    assert (tte["PFS"]["AVAL"], tte["PFS"]["CNSR"], tte["PFS"]["ADT"]) == ("167", "0", "2026-06-20")
+    assert (tte["OS"]["AVAL"], tte["OS"]["CNSR"], tte["OS"]["EVNTDESC"]) == ("240", "0", "DEATH")
+
+
+def test_changes_from_baseline_and_nadir() -> None:
+    one = course()
+    rows = parsed("ADTR", tables.adtr_rows("S", [one], [response(one)], START))
+    lesion = [r for r in rows if r["LNKID"] == "T01"]
+    assert [r["AVAL"] for r in lesion] == ["40", "26.5", "5"]
+    assert [r["ABLFL"] for r in lesion] == ["Y", "", ""]
+    assert float(lesion[2]["PCHG"]) == pytest.approx(-87.5)
+    assert float(lesion[2]["CHGNAD"]) == pytest.approx(-21.5)
+    sums = [r for r in rows if r["PARAMCD"] == "SUMDIAM"]
+    assert [(float(r["AVAL"]), float(r["BASE"])) for r in sums] == [(35.5, 58.0), (5.0, 58.0)]
+
+
+def test_dosimetry_keeps_its_uncertainty_and_its_path() -> None:
+    dose = Estimate(4.0, Unit.GY, FrozenMap({"camera": 0.2, "contour": None}))
+    number = tables.DosimetryNumber(
+        "left kidney", False, 2, "absorbed-dose", "hybrid", dose, "P1/left-kidney/cycle-2/x"
+    )
+    total = tables.DosimetryNumber("L01", True, None, "bed", "hybrid", dose, "P1/L01/cumulative/x")
+    one, other = parsed("XD", tables.xd_rows("S", "P1", [number, total]))
+    assert (one["XDTESTCD"], one["XDMETHOD"], one["XDCYCLE"], one["XDSTRESN"]) == ("ABSDOSE", "HYBRID", "2", "4")
+    assert (one["XDSTRU"], one["XDUNEVAL"]) == ("0.2", "contour")
+    assert (other["XDLNKID"], other["XDCYCLE"], other["XDPATH"]) == ("L01", "", "P1/L01/cumulative/x")
+
+
+@pytest.mark.parametrize("domains", [tables.DOMAINS, tables.DATASETS])
+def test_the_definition_has_every_column_once_and_every_key(domains: tuple[tables.Domain, ...]) -> None:
+    root = ET.fromstring(tables.define_xml("S", "a study", "SDTMIG 3.4", domains, "2026-01-01T00:00:00"))  # noqa: S314
+    items = [item.get("OID") for item in root.iter(f"{{{ODM}}}ItemDef")]
+    assert len(items) == len(set(items)) == sum(len(d.variables) for d in domains)
+    assert all(item.find(f"{{{DEF}}}Origin") is not None for item in root.iter(f"{{{ODM}}}ItemDef"))
+    references = {r.get("ItemOID") for r in root.iter(f"{{{ODM}}}ItemRef")}
+    assert references == set(items)
+    for domain in domains:
+        assert set(domain.keys) <= set(domain.names)
+        assert all(len(v.name) <= 8 for v in domain.variables)
+
+
+def test_the_redcap_dictionary_has_its_columns_and_names_once(tmp_path: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(tables.redcap_dictionary())))
+    assert tuple(rows[0]) == COLUMNS
+    names = [row["Variable / Field Name"] for row in rows]
+    assert names[0] == "record_id"
+    assert len(names) == len(set(names))
+    # A column that two tables share is named after its table, and comes back under its own name.
+    assert "labs_missing_reason" in names
+    head = "record_id,lab_date,lab_test,lab_value,labs_missing_reason"
+    (tmp_path / "labs.csv").write_text(f"{head}\nP1,2026-01-02,albumin,,not drawn\n")
+    found = read_tables(tmp_path, ZoneInfo("UTC"))
+    assert found.problems == ()
+    assert clinical_records(found)[0].labs[0].missing_reason == "not drawn"

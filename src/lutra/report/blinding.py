@@ -12,9 +12,9 @@ from lutra.report.model import LesionView, Number, SubjectView
 
 READ_ROLES = ("ct", "other-mr", "dwi", "adc")
 SIZES = ("longest-diameter", "short-axis", "volume")
-OPEN_CODES = ("ingest.", "response.", "segment.", "track.", "align.")
+OPEN_CODES = ("response.", "segment.", "track.", "align.")
 """Stages whose Findings a reader may see; those on tables and on other readers are left out as well."""
-HIDDEN_CODES = ("ingest.table-cell", "response.readers-differ", "ingest.calibration", "segment.burden")
+HIDDEN_CODES = ("ingest.table-cell", "response.readers-differ")
 
 
 def blinded(subject: SubjectView) -> SubjectView:

@@ -7,6 +7,7 @@ from datetime import date
 from itertools import combinations
 
 import numpy as np
+
 from lutra.core.frozen import FrozenMap
 from lutra.core.response import VisitValues
 from lutra.core.tumour import LesionEndpoint, ReaderAgreement, TumourCourse, TumourLesion

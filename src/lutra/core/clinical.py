@@ -131,6 +131,23 @@ class GivenCycle:
 
 
 @frozen
+class BloodSample:
+    """Activity of whole blood at one time.
+
+    Parameters
+    ----------
+    concentration_bq_per_ml, sd_bq_per_ml
+        At that time, not decay corrected; its standard uncertainty, None where not known. [Bq/mL]
+    """
+
+    cycle: int
+    at: datetime
+    concentration_bq_per_ml: float
+    sd_bq_per_ml: float | None = None
+    row: str = ""
+
+
+@frozen
 class ClinicalRecord:
     """Everything the clinic's tables say of one subject.
 
@@ -152,6 +169,8 @@ class ClinicalRecord:
         In the order of days.
     readings
         Of tumours, one course per reader.
+    blood
+        Samples for the dose of red marrow, in the order of time.
     """
 
     subject_id: str
@@ -166,6 +185,7 @@ class ClinicalRecord:
     labs: tuple[LabResult, ...] = ()
     events: tuple[AdverseEvent, ...] = ()
     readings: tuple[TumourCourse, ...] = ()
+    blood: tuple[BloodSample, ...] = ()
     stopped_on: date | None = None
     died_on: date | None = None
 

@@ -6,6 +6,7 @@ from attrs import field, frozen
 
 from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap, frozen_map
+from lutra.dose.marrow import MarrowSettings
 from lutra.ports import Settings
 
 OF_TISSUE = ("alpha_beta_gy", "repair_half_life_h", "alpha_beta_sd_gy", "alpha_per_gy")
@@ -35,6 +36,8 @@ class DoseSettings:
     tissues
         Radiobiology by tissue, `[dose.tissues.kidney]`: `alpha_beta_gy`, `repair_half_life_h`, and where known `alpha_beta_sd_gy`
         and `alpha_per_gy`. What is not given is as in :data:`lutra.physics.radiobiology.TISSUES`.
+    marrow
+        `[dose.marrow]`: what the methods for red marrow rest on.
     options
         One table per engine, by its short or qualified name.
     """
@@ -45,6 +48,7 @@ class DoseSettings:
     ct_density_relative_sd: float = 0.02
     distribution_scan_h: float = 24.0
     tissues: Tissues = field(factory=FrozenMap, converter=frozen_map)
+    marrow: MarrowSettings = field(factory=MarrowSettings)
     options: FrozenMap[str, Settings] = field(factory=FrozenMap, converter=frozen_map)
 
     def __attrs_post_init__(self) -> None:

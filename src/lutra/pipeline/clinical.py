@@ -29,6 +29,7 @@ NATURAL_KEYS = {
     "subjects": ("record_id",),
     "administrations": ("record_id", "cycle"),
     "labs": ("record_id", "lab_date", "lab_test"),
+    "blood": ("record_id", "cycle", "sampled_at"),
     "events": ("record_id", "event_date", "event_kind", "event_term"),
     "measurements": ("record_id", "visit", "reader", "lesion", "quantity"),
 }

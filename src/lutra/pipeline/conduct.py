@@ -11,7 +11,7 @@ from attrs import frozen
 from lutra.core.clinical import ClinicalRecord
 from lutra.core.curve import TacFit
 from lutra.core.decision import Decision
-from lutra.core.dose import BiologicalDose, DoseResult
+from lutra.core.dose import BiologicalDose, DoseResult, MarrowDose
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.projection import DoseLimit, GivenDose, Projection
 from lutra.core.study import Subject
@@ -48,6 +48,8 @@ class Conduct:
         What the clinic's tables say; None where the study has none of this subject.
     regions
         Lesions by id and organs by name, with their doses.
+    marrow
+        Doses of red marrow, with their cycles.
     """
 
     conductor: Conductor
@@ -56,6 +58,7 @@ class Conduct:
     subject: Subject
     clinical: ClinicalRecord | None
     regions: Mapping[str, RegionDosimetry]
+    marrow: tuple[tuple[int, Made], ...] = ()
 
     @property
     def settings(self) -> ConductSettings:
@@ -71,8 +74,26 @@ class Conduct:
         before
             Only cycles before this one are looked at; default: all that were given.
         """
-        made = (self._project(name, region, before) for name, region in self.regions.items())
-        return tuple(m for m in made if m)
+        made = [self._project(name, region, before) for name, region in self.regions.items()]
+        return tuple(m for m in (*made, self._project_marrow(before)) if m)
+
+    def _project_marrow(self, before: int | None) -> Made | None:
+        activity = self._activities
+        known = [(c, m) for c, m in self.marrow if c in activity and (before is None or c < before)]
+        if not known:
+            return None
+        return self.conductor.step(
+            "safety.project",
+            _project_marrow,
+            {
+                "doses": tuple(m for _, m in known),
+                "cycles": tuple(c for c, _ in known),
+                "activities_bq": tuple(activity[c] for c, _ in known),
+            },
+            settings=self.settings,
+            seed=seed_of(self.protocol, self.subject.subject_id, "red marrow", "projection"),
+            code="lutra.safety",
+        )
 
     def _project(self, name: str, region: RegionDosimetry, before: int | None) -> Made | None:
         tissue = "tumour" if name not in self._organs else tissue_of(name) or "any"
@@ -204,10 +225,26 @@ def _project_region(
                 DoseLimit(BED, limits.kidney_bed_gy, ratio),
                 DoseLimit(BED_WITH_RISK, limits.kidney_bed_with_risk_gy, ratio),
             ]
-    elif tissue == "marrow":
-        held.append(DoseLimit(MARROW, limits.marrow_dose_gy))
     outlook = Outlook(plan.cycles, plan.activity_bq, limits.exceedance_probability)
     return project(name, tissue, given, outlook, held, seed)
+
+
+def _project_marrow(
+    doses: tuple[MarrowDose, ...],
+    cycles: tuple[int, ...],
+    activities_bq: tuple[float, ...],
+    settings: ConductSettings,
+    seed: int,
+) -> Outcome[Projection]:
+    """Project the first method of each cycle: blood, where it was drawn."""
+    given = [
+        GivenDose(cycle, activity, dose.methods[0].total)
+        for cycle, activity, dose in zip(cycles, activities_bq, doses, strict=True)
+    ]
+    plan, limits = settings.treatment, settings.limits
+    outlook = Outlook(plan.cycles, plan.activity_bq, limits.exceedance_probability)
+    name = f"red marrow by {doses[0].methods[0].name}"
+    return project(name, "marrow", given, outlook, [DoseLimit(MARROW, limits.marrow_dose_gy)], seed)
 
 
 def _decide(

@@ -32,6 +32,7 @@ def course_view(conductor: Conductor, record: SubjectRecord, audit: Sequence[Map
             for cycle, signature, of in signatures(audit, record.subject.subject_id)
         ),
         conductor.value(course.responses) if course.responses else (),
+        tuple((cycle, conductor.value(made)) for cycle, made in course.marrow),
     )
 
 

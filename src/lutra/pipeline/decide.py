@@ -208,7 +208,7 @@ def _conduct(study: StudyFolder, subject_id: str) -> Conduct:
         )
     record: SubjectRecord = study.store.get(stored)
     regions = {le.lesion_id: le.dosimetry for le in record.lesions} | {r.name: r for r in record.dosimetry}
-    return Conduct(conductor, inputs.protocol, inputs.table, record.subject, clinical, regions)
+    return Conduct(conductor, inputs.protocol, inputs.table, record.subject, clinical, regions, record.course.marrow)
 
 
 def _doubts(projections: tuple[Projection, ...]) -> Iterator[Finding]:

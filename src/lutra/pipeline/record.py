@@ -115,6 +115,8 @@ class CourseRecord:
         Per region, of all cycles given.
     decisions
         Before each cycle, and before the next; none without clinical tables.
+    marrow
+        Doses of red marrow, with their cycles.
     """
 
     clinical: ClinicalRecord | None = None
@@ -122,6 +124,7 @@ class CourseRecord:
     decisions: tuple[Made, ...] = ()
     deviations: Made | None = None
     responses: Made | None = None
+    marrow: tuple[tuple[int, Made], ...] = ()
 
 
 @frozen

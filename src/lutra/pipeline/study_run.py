@@ -21,6 +21,7 @@ from lutra.pipeline.dosimetry import Dosimetry
 from lutra.pipeline.edits import active
 from lutra.pipeline.images import Image, make_image, with_label
 from lutra.pipeline.lesions import find_lesions
+from lutra.pipeline.marrow_doses import MarrowDoses
 from lutra.pipeline.observe import observe
 from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import (
@@ -109,9 +110,11 @@ def run_subject(
     organs += kidney_spheres(conductor, protocol, seen, timepoints)
     organs += tumour_burdens(conductor, protocol, images, seen, timepoints)
     doses = Dosimetry(conductor, protocol, subject, images, seen, lesions).regions()
-    conduct = Conduct(conductor, protocol, inputs.table, subject, inputs.clinical.get(subject_id), dict(doses))
+    clinical = inputs.clinical.get(subject_id)
+    marrow = MarrowDoses(conductor, protocol, subject, clinical, dict(doses)).cycles()
+    conduct = Conduct(conductor, protocol, inputs.table, subject, clinical, dict(doses), marrow)
     course = CourseRecord(
-        conduct.clinical, conduct.projections(), conduct.decisions(), conduct.deviations(), conduct.responses()
+        conduct.clinical, conduct.projections(), conduct.decisions(), conduct.deviations(), conduct.responses(), marrow
     )
     lesion_records = tuple(
         LesionRecord(

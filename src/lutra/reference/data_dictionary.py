@@ -106,6 +106,12 @@ TABLES: FrozenMap[str, tuple[Field, ...]] = FrozenMap(
             Field("lab_grade", "CTCAE v5 grade; empty where the value cannot be graded", type="integer", low=0, high=5),
             MISSING,
         ),
+        "blood": (
+            Field("cycle", "Cycle", type="integer", required=True, low=1, high=20),
+            Field("sampled_at", "Time of the sample", type="datetime", required=True),
+            Field("concentration", "Activity of whole blood at that time", "kBq/mL", "number", required=True, low=0),
+            Field("concentration_sd", "Its standard uncertainty", "kBq/mL", "number", low=0),
+        ),
         "events": (
             Field("event_date", "Date", type="date", required=True),
             Field(

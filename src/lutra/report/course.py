@@ -8,6 +8,7 @@ import pyarrow as pa
 from attrs import asdict, frozen
 
 from lutra.core.decision import Decision, Reason, Signature, Verdict
+from lutra.core.dose import MarrowDose
 from lutra.core.projection import LimitOutlook, Projection, Quantiles
 from lutra.core.treatment import Deviation
 from lutra.core.tumour import ReaderAgreement, ReaderResponse
@@ -94,6 +95,19 @@ LESION_ENDPOINT_SCHEMA = pa.schema(
     ]
 )
 """One row per reader and lesion of the baseline: its longest transversal diameter, of nodes as well."""
+MARROW_SCHEMA = pa.schema(
+    [
+        ("subject", TEXT),
+        ("cycle", INT),
+        ("method", TEXT),
+        ("own_gy", FLOAT),
+        ("cross_gy", FLOAT),
+        ("total_gy", FLOAT),
+        ("sd_evaluated_gy", FLOAT),
+        ("not_evaluated", TEXT),
+    ]
+)
+"""One row per method and cycle: its own activity, what others send, and both."""
 READERS_SCHEMA = pa.schema(
     [
         ("one", TEXT),
@@ -123,6 +137,8 @@ class CourseView:
         Cycle, signature, and whether it is of the decision shown.
     responses
         By RECIST 1.1, one per reader.
+    marrow
+        Dose of red marrow by every method, with its cycle.
     """
 
     decisions: tuple[Decision, ...] = ()
@@ -130,6 +146,7 @@ class CourseView:
     deviations: tuple[Deviation, ...] = ()
     signatures: tuple[tuple[int, Signature, bool], ...] = ()
     responses: tuple[ReaderResponse, ...] = ()
+    marrow: tuple[tuple[int, MarrowDose], ...] = ()
 
     @property
     def last(self) -> Decision | None:
@@ -232,6 +249,22 @@ def lesion_endpoint_rows(course: CourseView) -> Iterator[Row]:
         for lesion in response.lesions:
             row = {"subject": response.subject, "reader": response.reader, **asdict(lesion)}
             yield {name: row[name] for name in LESION_ENDPOINT_SCHEMA.names}
+
+
+def marrow_rows(subject: str, course: CourseView) -> Iterator[Row]:
+    """One row per method and cycle."""
+    for cycle, dose in course.marrow:
+        for method in dose.methods:
+            yield {
+                "subject": subject,
+                "cycle": cycle,
+                "method": method.name,
+                "own_gy": method.own.value,
+                "cross_gy": method.cross.value if method.cross else None,
+                "total_gy": method.total.value,
+                "sd_evaluated_gy": method.total.evaluated_sd or None,
+                "not_evaluated": "; ".join(method.total.not_evaluated),
+            }
 
 
 def readers_rows(pairs: Iterable[ReaderAgreement]) -> Iterator[Row]:

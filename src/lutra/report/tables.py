@@ -169,6 +169,7 @@ def write_tables(study: StudyView, folder: Path) -> None:
             course.LESION_ENDPOINT_SCHEMA,
             [r for _, c in treated for r in course.lesion_endpoint_rows(c)],
         ),
+        "marrow": (course.MARROW_SCHEMA, [r for s, c in treated for r in course.marrow_rows(s, c)]),
         "readers": (course.READERS_SCHEMA, course.readers_rows(study.readers)),
         "findings": (FINDING_SCHEMA, _finding_rows(study)),
     }

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
 import numpy as np
 
 from lutra.simulate.clinic import sampling_days
-from lutra.simulate.clinic_tables import ClinicRecord
-from lutra.simulate.labs import LabSample, analytes, take_samples
+from lutra.simulate.clinic_tables import BloodDraw, ClinicRecord
+from lutra.simulate.labs import LabSample, analytes, stream, take_samples
 from lutra.simulate.missing import Missing, MissingSettings, missing
 from lutra.simulate.patient import DigitalPatient
 from lutra.simulate.progression import Progression, progression_free, sample_death, sample_mds, true_progression
@@ -17,6 +18,10 @@ from lutra.simulate.truth import Row
 from lutra.simulate.visits import BASELINE_DAYS, Scan, follow_up_days
 
 READERS = ("reader 1", "reader 2")
+BLOOD_AFTER_H = (0.75, 1.5, 4.0, 24.0, 72.0, 120.0)
+"""When blood is drawn after the start of an infusion; usual times. [h]"""
+COUNTING_CV = 0.03
+"""Of a sample in a well counter."""
 OBSERVED_AFTER_LAST_CT_D = 7
 """The study ends for a patient a week after the last planned CT. [d]"""
 
@@ -54,6 +59,7 @@ def clinic_record(
         myelodysplasia_day=myelodysplasia if myelodysplasia is not None and myelodysplasia <= until else None,
         death_day=death,
         missing=(*lost.values(), *_missing_labs(patient, samples, settings)),
+        blood=tuple(_blood(patient)),
     )
 
 
@@ -141,6 +147,16 @@ def visit_days(patient: DigitalPatient) -> tuple[int, ...]:
 
 def _progressed(patient: DigitalPatient, until_day: int) -> Progression | None:
     return true_progression(read_lesions(patient), until_day, BASELINE_DAYS["baseline-ct"])
+
+
+def _blood(patient: DigitalPatient) -> Iterator[BloodDraw]:
+    """Draw blood after every infusion and count it, each sample with an error of its own."""
+    for given, uptake in zip(patient.treatment.administrations, patient.therapy, strict=True):
+        for hours in BLOOD_AFTER_H:
+            at = given.infusion_from + timedelta(hours=hours)
+            true = float(uptake.blood_bq_per_ml([hours * 3600.0])[0]) / 1e3
+            error = stream(patient.seed, f"blood {given.cycle} {hours}").normal(0, COUNTING_CV)
+            yield BloodDraw(given.cycle, at, true * (1 + float(error)), COUNTING_CV * true)
 
 
 def _death_day(patient: DigitalPatient, until_day: int) -> float | None:

@@ -33,6 +33,16 @@ CYCLE_LASTS_D = 91
 
 
 @frozen
+class BloodDraw:
+    """A sample of blood after an infusion. [kBq/mL]"""
+
+    cycle: int
+    at: datetime
+    measured_kbq_per_ml: float
+    sd_kbq_per_ml: float
+
+
+@frozen
 class ClinicRecord:
     """All the clinic knows of one patient.
 
@@ -52,6 +62,8 @@ class ClinicRecord:
         As the study records it.
     myelodysplasia_day, death_day
         None if not within the study. [d]
+    blood
+        For the dose of marrow.
     missing
         What was not obtained; items of kind `lab` are named `ANALYTE day DAY`, those of kind `ct` `visit NUMBER`.
     """
@@ -70,6 +82,7 @@ class ClinicRecord:
     myelodysplasia_day: float | None = None
     death_day: float | None = None
     missing: tuple[Missing, ...] = ()
+    blood: tuple[BloodDraw, ...] = ()
 
     def reason(self, kind: str, item: str) -> str | None:
         """Why an item is missing; None if it is there."""
@@ -88,7 +101,7 @@ class ClinicRecord:
 
 
 def write_tables(folder: Path, records: Sequence[ClinicRecord]) -> tuple[Path, ...]:
-    """Write the five tables and `dictionary.csv` into a folder.
+    """Write the tables and `dictionary.csv` into a folder.
 
     Raises
     ------
@@ -103,6 +116,7 @@ def write_tables(folder: Path, records: Sequence[ClinicRecord]) -> tuple[Path, .
         "subjects": [_subject(r) for r in records],
         "administrations": [row for r in records for row in _administrations(r)],
         "labs": [row for r in records for row in _labs(r)],
+        "blood": [row for r in records for row in _blood(r)],
         "events": [row for r in records for row in _events(r)],
         "measurements": [row for r in records for row in _measurements(r)],
     }
@@ -186,6 +200,16 @@ def _labs(r: ClinicRecord) -> Iterator[Row]:
                 "lab_grade": None if reason else value.grade_measured,
                 "missing_reason": reason,
             }
+
+
+def _blood(r: ClinicRecord) -> Iterator[Row]:
+    for draw in r.blood:
+        yield _keys(r, (draw.at - r.first_day).days) | {
+            "cycle": draw.cycle,
+            "sampled_at": draw.at,
+            "concentration": draw.measured_kbq_per_ml,
+            "concentration_sd": draw.sd_kbq_per_ml,
+        }
 
 
 def _events(r: ClinicRecord) -> Iterator[Row]:

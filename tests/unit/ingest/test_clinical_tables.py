@@ -215,3 +215,13 @@ def test_graded_analytes_are_kept_in_the_unit_of_their_grid(version: str) -> Non
 )
 def test_factors_follow_from_molar_masses(name: str, unit: str, factor: float) -> None:
     assert analytes()[name].factor(unit) == pytest.approx(factor, rel=1e-4)
+
+
+def test_blood_samples_for_the_dose_of_marrow(tmp_path: Path) -> None:
+    text = "record_id,cycle,sampled_at,concentration,concentration_sd\n"
+    rows = "P1,1,2026-01-05T13:00,80,2.4\nP1,1,2026-01-05T09:45,250,\nP1,1,2026-01-05T24:45,250,\n"
+    records, problems = read(tmp_path, blood=text + rows)
+    assert only(problems)[2] == "sampled_at"
+    first, second = records["P1"].blood
+    assert (first.concentration_bq_per_ml, first.sd_bq_per_ml) == (250e3, None)
+    assert (second.cycle, second.sd_bq_per_ml) == (1, 2400.0)

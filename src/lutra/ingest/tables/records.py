@@ -6,12 +6,20 @@ import re
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
-from lutra.core.clinical import AdverseEvent, ClinicalRecord, GivenCycle, InfusionKind, InfusionStep, LabResult
+from lutra.core.clinical import (
+    AdverseEvent,
+    BloodSample,
+    ClinicalRecord,
+    GivenCycle,
+    InfusionKind,
+    InfusionStep,
+    LabResult,
+)
 from lutra.ingest.tables.read import ClinicalTables, TableRow, written
 from lutra.ingest.tables.readings import tumour_courses
 from lutra.reference.analytes import analyte_named
 
-MBQ = 1e6
+MBQ, KBQ = 1e6, 1e3
 RISKS = {"hypertension": "hypertension", "diabetes": "diabetes", "prior_chemotherapy": "nephrotoxic-therapy"}
 """Columns of `subjects` that are risk factors of the kidney."""
 LOW_GFR_ML_PER_MIN = 60.0
@@ -54,6 +62,7 @@ def _record(subject: str, tables: ClinicalTables, bad: Bad) -> ClinicalRecord:
         labs,
         tuple(_event(row) for row in events if row.cells.get("event_kind") == "toxicity"),
         tumour_courses(subject, rows("measurements")),
+        tuple(sorted((_sample(row) for row in rows("blood")), key=lambda sample: sample.at)),
         _day(about, "stop_date") if about else None,
         next((day for day in died if day is not None), None),
     )
@@ -101,6 +110,15 @@ def _lab(row: TableRow, bad: Bad) -> LabResult:
         f"labs.csv, row {row.line}",
         (_text(row, "missing_reason") or "") if not refused else f"{row.text.get('lab_value', '')!r} was refused",
     )
+
+
+def _sample(row: TableRow) -> BloodSample:
+    cycle, at, value = row.cells["cycle"], row.cells["sampled_at"], row.cells["concentration"]
+    assert isinstance(cycle, int)  # noqa: S101  (required by the dictionary)
+    assert isinstance(at, datetime)  # noqa: S101
+    assert isinstance(value, float)  # noqa: S101
+    sd = _number(row, "concentration_sd")
+    return BloodSample(cycle, at, value * KBQ, sd * KBQ if sd else None, f"blood.csv, row {row.line}")
 
 
 def _event(row: TableRow) -> AdverseEvent:

@@ -11,6 +11,8 @@ from attrs import frozen
 
 Cell = str | int | float | None
 Row = dict[str, Cell]
+LONGEST_TEXT = 200
+"""Of a text in a submission file."""
 
 
 @frozen
@@ -63,6 +65,16 @@ class Domain:
         return text.getvalue()
 
 
+def keys(study: str, domain: str, subject: str) -> Row:
+    """Begin a row of a domain."""
+    return {"STUDYID": study, "DOMAIN": domain, "USUBJID": subject}
+
+
+def number_text(value: float) -> str:
+    """Write a number as both the character and the numeric column of a result have it."""
+    return f"{value:.10g}"
+
+
 def numbered(rows: Iterable[Row], column: str) -> list[Row]:
     """Count the rows of each subject from 1 on."""
     seen: dict[Cell, int] = {}
@@ -101,4 +113,4 @@ def common(*, study: bool = True) -> Sequence[Variable]:
 def _cell(value: Cell) -> str:
     if value is None:
         return ""
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    return number_text(value) if isinstance(value, float) else str(value)

@@ -15,6 +15,15 @@ def _when(prefix: str) -> tuple[Variable, ...]:
     )
 
 
+def _period(prefix: str, what: str) -> tuple[Variable, ...]:
+    return (
+        V(f"{prefix}STDTC", f"Start Date/Time of {what}", "datetime"),
+        V(f"{prefix}ENDTC", f"End Date/Time of {what}", "datetime"),
+        V(f"{prefix}STDY", f"Study Day of Start of {what}", "integer", "Derived"),
+        V(f"{prefix}ENDY", f"Study Day of End of {what}", "integer", "Derived"),
+    )
+
+
 def _seq(prefix: str) -> Variable:
     return V(f"{prefix}SEQ", "Sequence Number", "integer", "Derived")
 
@@ -26,7 +35,7 @@ def _read(prefix: str) -> tuple[Variable, ...]:
 TU = Domain(
     "TU",
     "Tumor/Lesion Identification",
-    "One record per identified tumor per reader",
+    "One record per tumor, part or mass per reader",
     (
         *common(),
         _seq("TU"),
@@ -62,6 +71,8 @@ TR = Domain(
         V("TRSTAT", "Completion Status"),
         V("TRREASND", "Reason Not Done"),
         *_read("TR"),
+        V("TRACPTFL", "Accepted Record Flag"),
+        V("TRDRVFL", "Derived Flag", origin="Derived"),
         *VISITS,
         *_when("TR"),
     ),
@@ -80,6 +91,7 @@ RS = Domain(
         V("RSORRES", "Response Assessment Original Result", origin="Derived"),
         V("RSSTRESC", "Response Assessment Result in Std Format", origin="Derived"),
         *_read("RS"),
+        V("RSACPTFL", "Accepted Record Flag"),
         *VISITS,
         *_when("RS"),
     ),
@@ -98,9 +110,7 @@ EX = Domain(
         V("EXDOSU", "Dose Units", origin="Assigned"),
         V("EXDOSFRM", "Dose Form", origin="Assigned"),
         V("EXROUTE", "Route of Administration", origin="Assigned"),
-        V("EXSTDTC", "Start Date/Time of Treatment", "datetime"),
-        V("EXENDTC", "End Date/Time of Treatment", "datetime"),
-        V("EXSTDY", "Study Day of Start of Treatment", "integer", "Derived"),
+        *_period("EX", "Treatment"),
     ),
     ("STUDYID", "USUBJID", "EXTRT", "EXSTDTC"),
 )
@@ -114,9 +124,7 @@ CM = Domain(
         V("CMLNKID", "Link ID"),
         V("CMTRT", "Reported Name of Drug, Med, or Therapy"),
         V("CMCAT", "Category for Medication", origin="Assigned"),
-        V("CMSTDTC", "Start Date/Time of Medication", "datetime"),
-        V("CMENDTC", "End Date/Time of Medication", "datetime"),
-        V("CMSTDY", "Study Day of Start of Medication", "integer", "Derived"),
+        *_period("CM", "Medication"),
     ),
     ("STUDYID", "USUBJID", "CMTRT", "CMSTDTC"),
 )
@@ -129,8 +137,11 @@ LB = Domain(
         _seq("LB"),
         V("LBTESTCD", "Lab Test or Examination Short Name", origin="Assigned"),
         V("LBTEST", "Lab Test or Examination Name", origin="Assigned"),
+        V("LBCAT", "Category for Lab Test", origin="Assigned"),
         V("LBORRES", "Result or Finding in Original Units"),
         V("LBORRESU", "Original Units"),
+        V("LBORNRLO", "Reference Range Lower Limit in Orig Unit"),
+        V("LBORNRHI", "Reference Range Upper Limit in Orig Unit"),
         V("LBSTRESC", "Character Result/Finding in Std Format", origin="Derived"),
         V("LBSTRESN", "Numeric Result/Finding in Standard Units", "float", "Derived"),
         V("LBSTRESU", "Standard Units", origin="Derived"),
@@ -139,6 +150,7 @@ LB = Domain(
         V("LBNRIND", "Reference Range Indicator", origin="Derived"),
         V("LBSTAT", "Completion Status"),
         V("LBREASND", "Reason Test Not Done"),
+        V("LBLOBXFL", "Last Observation Before Exposure Flag", origin="Derived"),
         *_when("LB"),
     ),
     ("STUDYID", "USUBJID", "LBTESTCD", "LBDTC"),
@@ -154,9 +166,7 @@ AE = Domain(
         V("AESER", "Serious Event"),
         V("AEREL", "Causality"),
         V("AETOXGR", "Standard Toxicity Grade"),
-        V("AESTDTC", "Start Date/Time of Adverse Event", "datetime"),
-        V("AEENDTC", "End Date/Time of Adverse Event", "datetime"),
-        V("AESTDY", "Study Day of Start of Adverse Event", "integer", "Derived"),
+        *_period("AE", "Adverse Event"),
     ),
     ("STUDYID", "USUBJID", "AETERM", "AESTDTC"),
 )
@@ -186,19 +196,25 @@ XD = Domain(
         *common(),
         _seq("XD"),
         V("XDLNKID", "Link ID: the lesion, as in TU", origin="Assigned"),
-        V("XDLOC", "Region", origin="Assigned"),
         V("XDTESTCD", "Dosimetry Test Short Name", origin="Assigned"),
         V("XDTEST", "Dosimetry Test Name", origin="Assigned"),
-        V("XDMETHOD", "Method: dose engine or model", origin="Assigned"),
-        V("XDCYCLE", "Cycle; empty for the sum over cycles", "integer", "Derived"),
-        V("XDORRES", "Result", origin="Derived"),
-        V("XDORRESU", "Unit (UCUM)", origin="Derived"),
+        V("XDCAT", "Category: lesion or normal tissue", origin="Assigned"),
+        V("XDORRES", "Result in Original Units", origin="Derived"),
+        V("XDORRESU", "Original Units (UCUM)", origin="Assigned"),
+        V("XDSTRESC", "Character Result in Standard Units", origin="Derived"),
         V("XDSTRESN", "Numeric Result in Standard Units", "float", "Derived"),
-        V("XDSTRESU", "Standard Units (UCUM)", origin="Derived"),
+        V("XDSTRESU", "Standard Units (UCUM)", origin="Assigned"),
         V("XDSTRU", "Standard Uncertainty, Evaluated Sources", "float", "Derived"),
         V("XDUNEVAL", "Sources of Uncertainty Not Evaluated", origin="Derived"),
+        V("XDSTAT", "Completion Status", origin="Derived"),
+        V("XDREASND", "Reason Not Done", origin="Derived"),
+        V("XDLOC", "Region; empty for a lesion", origin="Assigned"),
+        V("XDMETHOD", "Method: dose engine or model of the fit", origin="Assigned"),
+        V("XDCYCLE", "Cycle; empty for the sum over cycles", "integer", "Derived"),
+        *_when("XD"),
+        V("XDHOURS", "Hours Since Start of Administration", "float", "Derived"),
         V("XDPATH", "Result Path, for lutra why", origin="Assigned"),
     ),
-    ("STUDYID", "USUBJID", "XDLOC", "XDCYCLE", "XDTESTCD", "XDMETHOD"),
+    ("STUDYID", "USUBJID", "XDLNKID", "XDLOC", "XDCYCLE", "XDTESTCD", "XDMETHOD", "XDDTC"),
 )
 DOMAINS = (DM, EX, CM, LB, AE, TU, TR, RS, XD)

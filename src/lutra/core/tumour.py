@@ -167,3 +167,25 @@ class ReaderResponse:
     timepoints: tuple[RecistTimepoint, ...]
     endpoints: Endpoints
     lesions: tuple[LesionEndpoint, ...]
+
+
+@frozen
+class ReaderAgreement:
+    """How far two readers lie apart on the same lesion at the same visit.
+
+    Parameters
+    ----------
+    bias_mm
+        Mean of the first minus the second. [mm]
+    reader_sd_mm
+        Standard deviation of one reading: that of the differences over the square root of two. [mm]
+    limits_mm
+        95 % of the differences lie between. [mm]
+    """
+
+    one: str
+    other: str
+    n: int
+    bias_mm: float
+    reader_sd_mm: float
+    limits_mm: tuple[float, float]

@@ -16,6 +16,7 @@ from lutra.pipeline.why import Provenance
 from lutra.report import write_report
 from lutra.report.blinding import blinded, pictures_of
 from lutra.report.model import StudyView
+from lutra.response.lesion_course import reader_agreement
 
 
 def write_study_report(study: StudyFolder, *, for_reader: bool = False) -> Path:
@@ -56,6 +57,9 @@ def write_study_report(study: StudyFolder, *, for_reader: bool = False) -> Path:
         made_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         subjects=subjects,
         findings=() if for_reader else study.intake_findings(),
+        readers=()
+        if for_reader
+        else reader_agreement([c for r in records if r.course.clinical for c in r.course.clinical.readings]),
         simulated=bool(headers) and all(h.manufacturer == SIMULATED_BY for h in headers),
     )
     folder = "report-reader" if for_reader else "report"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 from attrs import asdict, frozen
@@ -10,7 +10,7 @@ from attrs import asdict, frozen
 from lutra.core.decision import Decision, Reason, Signature, Verdict
 from lutra.core.projection import LimitOutlook, Projection, Quantiles
 from lutra.core.treatment import Deviation
-from lutra.core.tumour import ReaderResponse
+from lutra.core.tumour import ReaderAgreement, ReaderResponse
 
 Row = dict[str, str | float | int | bool | None]
 GRAVEST_FIRST = tuple(reversed(Verdict))
@@ -94,6 +94,18 @@ LESION_ENDPOINT_SCHEMA = pa.schema(
     ]
 )
 """One row per reader and lesion of the baseline: its longest transversal diameter, of nodes as well."""
+READERS_SCHEMA = pa.schema(
+    [
+        ("one", TEXT),
+        ("other", TEXT),
+        ("n", INT),
+        ("bias_mm", FLOAT),
+        ("reader_sd_mm", FLOAT),
+        ("low95_mm", FLOAT),
+        ("high95_mm", FLOAT),
+    ]
+)
+"""One row per pair of readers: how far apart they measure the same lesion at the same visit."""
 DEVIATION_SCHEMA = pa.schema(
     [("subject", TEXT), ("cycle", INT), ("rule", TEXT), ("saw", TEXT), ("required", TEXT), ("where", TEXT)]
 )
@@ -220,6 +232,14 @@ def lesion_endpoint_rows(course: CourseView) -> Iterator[Row]:
         for lesion in response.lesions:
             row = {"subject": response.subject, "reader": response.reader, **asdict(lesion)}
             yield {name: row[name] for name in LESION_ENDPOINT_SCHEMA.names}
+
+
+def readers_rows(pairs: Iterable[ReaderAgreement]) -> Iterator[Row]:
+    """One row per pair."""
+    for pair in pairs:
+        row = asdict(pair)
+        row["low95_mm"], row["high95_mm"] = row.pop("limits_mm")
+        yield row
 
 
 def deviation_rows(course: CourseView) -> Iterator[Row]:

@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from lutra.core.estimate import Estimate
 from lutra.core.finding import Finding, Severity
+from lutra.core.tumour import ReaderAgreement
 from lutra.report.course import CourseView
 
 TABLES_ONLY = {
@@ -378,3 +379,4 @@ class StudyView:
     subjects: tuple[SubjectView, ...]
     findings: tuple[Finding, ...]
     simulated: bool
+    readers: tuple[ReaderAgreement, ...] = ()

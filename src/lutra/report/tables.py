@@ -169,6 +169,7 @@ def write_tables(study: StudyView, folder: Path) -> None:
             course.LESION_ENDPOINT_SCHEMA,
             [r for _, c in treated for r in course.lesion_endpoint_rows(c)],
         ),
+        "readers": (course.READERS_SCHEMA, course.readers_rows(study.readers)),
         "findings": (FINDING_SCHEMA, _finding_rows(study)),
     }
     blinded = any(s.blinded for s in study.subjects)

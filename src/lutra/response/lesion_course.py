@@ -7,11 +7,10 @@ from datetime import date
 from itertools import combinations
 
 import numpy as np
-from attrs import frozen
 
 from lutra.core.frozen import FrozenMap
 from lutra.core.response import VisitValues
-from lutra.core.tumour import LesionEndpoint, TumourCourse, TumourLesion
+from lutra.core.tumour import LesionEndpoint, ReaderAgreement, TumourCourse, TumourLesion
 from lutra.response.lesion_diameter import LONGEST, LesionDiameter
 from lutra.response.recist.assess import each_lesion
 from lutra.response.recist.rules import TOO_SMALL_MM
@@ -41,28 +40,6 @@ def lesion_endpoints(
         for lesion in known
         if len(seen := sizes[lesion.lesion]) > 1 and seen[0][0] == first and seen[0][2] > 0
     )
-
-
-@frozen
-class ReaderAgreement:
-    """How far two readers lie apart on the same lesion at the same visit.
-
-    Parameters
-    ----------
-    bias_mm
-        Mean of the first minus the second. [mm]
-    reader_sd_mm
-        Standard deviation of one reading: that of the differences over the square root of two. [mm]
-    limits_mm
-        95 % of the differences lie between. [mm]
-    """
-
-    one: str
-    other: str
-    n: int
-    bias_mm: float
-    reader_sd_mm: float
-    limits_mm: tuple[float, float]
 
 
 def reader_agreement(courses: Sequence[TumourCourse]) -> tuple[ReaderAgreement, ...]:

@@ -16,7 +16,7 @@ from lutra.pipeline.record import SubjectRecord
 from lutra.pipeline.study import StudyFolder
 from lutra.pipeline.table_numbers import dosimetry_numbers, measured_course, with_images
 
-SDTM, ADAM = "SDTMIG 3.4", "ADaMIG 1.3"
+SDTM, ADAM = tables.Standard("SDTMIG", "3.4"), tables.Standard("ADaMIG", "1.3")
 
 
 def export_tables(study: StudyFolder, out: Path) -> tuple[Path, ...]:
@@ -69,7 +69,7 @@ def _subject(
     yield "AE", tables.ae_rows(study, known)
     made = record.course.responses if record else None
     responses: tuple[ReaderResponse, ...] = conductor.value(made) if made else ()
-    measured = measured_course(conductor, record) if record else None
+    measured = measured_course(conductor, record, known.readings) if record else None
     courses = (*known.readings, *([measured] if measured else []))
     numbers = tables.visit_numbers(courses)
     yield "TU", tables.tu_rows(study, courses, start)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 
 from attrs import evolve
@@ -10,7 +10,7 @@ from attrs import evolve
 from lutra.core.clinical import ClinicalRecord, GivenCycle, InfusionKind, InfusionStep
 from lutra.core.curve import TacFit
 from lutra.core.response import DiameterPair
-from lutra.core.study import Role, Subject
+from lutra.core.study import Role, Subject, Timepoint
 from lutra.core.tumour import TumourCourse, TumourLesion, TumourReading, TumourVisit
 from lutra.core.units import HOUR_S
 from lutra.export.tables import DosimetryNumber
@@ -91,10 +91,17 @@ def _missing(
 
 
 # ---- sizes ----
-def measured_course(conductor: Conductor, record: SubjectRecord) -> TumourCourse | None:
-    """Diameters of every lesion on diagnostic CT, as a reader's course; None where nothing was measured.
+def measured_course(
+    conductor: Conductor, record: SubjectRecord, read: Iterable[TumourCourse] = ()
+) -> TumourCourse | None:
+    """Give the diameters of every lesion on diagnostic CT as a reader's course; None where nothing was measured.
 
     Nobody chose targets among them: the lesions are not classified, and no response follows.
+
+    Parameters
+    ----------
+    read
+        Courses of readers, whose visits have the numbers and names of the study.
     """
     visits = {t.series_uid: t for t in record.subject.timepoints if t.role is Role.CT}
     for beside in _beside_spect(conductor, record):
@@ -105,14 +112,27 @@ def measured_course(conductor: Conductor, record: SubjectRecord) -> TumourCourse
             if seen.diameters and seen.series_uid in readings:
                 pair: DiameterPair = conductor.value(seen.diameters)
                 readings[seen.series_uid].append(TumourReading(lesion.lesion_id, pair.long_mm, pair.short_mm))
-    course = tuple(
-        TumourVisit(n, t.label, t.acquired_at.date() if t.acquired_at else None, tuple(readings[uid]))
-        for n, (uid, t) in enumerate(visits.items())
-        if readings[uid]
-    )
+    measured = [(t, tuple(readings[uid])) for uid, t in visits.items() if readings[uid]]
+    course = tuple(_visits(measured, read))
     named = {reading.lesion for visit in course for reading in visit.readings}
     lesions = tuple(TumourLesion(le.lesion_id, NOT_CLASSIFIED) for le in record.lesions if le.lesion_id in named)
     return TumourCourse(record.subject.subject_id, PROGRAM, lesions, course) if course else None
+
+
+def _visits(
+    measured: Iterable[tuple[Timepoint, tuple[TumourReading, ...]]], read: Iterable[TumourCourse]
+) -> Iterator[TumourVisit]:
+    """Give the images the numbers of the readers' visits on the same day; others count hundredths behind the visit before.
+
+    Where nobody read anything, they count from 1.
+    """
+    known = {visit.on: visit for course in read for visit in course.visits if visit.on is not None}
+    last = min(visit.number for visit in known.values()) - 1 if known else 0.0
+    for timepoint, readings in measured:
+        on = timepoint.acquired_at.date() if timepoint.acquired_at else None
+        visit = known.get(on) if on is not None else None
+        last = visit.number if visit else round(last + (0.01 if known else 1.0), 2)
+        yield TumourVisit(last, visit.name if visit else timepoint.label, on, readings)
 
 
 def _beside_spect(conductor: Conductor, record: SubjectRecord) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -18,7 +19,7 @@ from lutra.core.frozen import FrozenMap
 from lutra.core.tumour import ReaderResponse, TumourCourse, TumourLesion, TumourReading, TumourVisit
 from lutra.core.units import Unit
 from lutra.export import tables
-from lutra.export.tables.define import DEF, ODM
+from lutra.export.tables.define import DEF, ODM, XLINK
 from lutra.export.tables.domain import study_day
 from lutra.export.tables.redcap import COLUMNS
 from lutra.export.tables.sdtm import TESTS
@@ -272,7 +273,8 @@ def test_the_definition_of_dosimetry_says_every_test_and_its_factor() -> None:
 
 @pytest.mark.parametrize("domains", [tables.DOMAINS, tables.DATASETS])
 def test_the_definition_has_every_column_once_and_every_key(domains: tuple[tables.Domain, ...]) -> None:
-    root = ET.fromstring(tables.define_xml("S", "a study", "SDTMIG 3.4", domains, "2026-01-01T00:00:00"))  # noqa: S314
+    text = tables.define_xml("S", "a study", tables.Standard("SDTMIG", "3.4"), domains, "2026-01-01T00:00:00")
+    root = ET.fromstring(text)  # noqa: S314
     items = [item.get("OID") for item in root.iter(f"{{{ODM}}}ItemDef")]
     assert len(items) == len(set(items)) == sum(len(d.variables) for d in domains)
     assert all(item.find(f"{{{DEF}}}Origin") is not None for item in root.iter(f"{{{ODM}}}ItemDef"))
@@ -280,7 +282,23 @@ def test_the_definition_has_every_column_once_and_every_key(domains: tuple[table
     assert references == set(items)
     for domain in domains:
         assert set(domain.keys) <= set(domain.names)
-        assert all(len(v.name) <= 8 for v in domain.variables)
+        assert all(len(v.name) <= 8 and len(v.label) <= 40 for v in domain.variables)
+    lists = {one.get("OID") for one in root.iter(f"{{{ODM}}}CodeList")}
+    assert lists == {one.get("CodeListOID") for one in root.iter(f"{{{ODM}}}CodeListRef")}
+    files = {leaf.get(f"{{{XLINK}}}href") for leaf in root.iter(f"{{{DEF}}}leaf")}
+    assert files == {f"{domain.name.lower()}.csv" for domain in domains}
+
+
+def test_the_domain_of_the_sponsor_says_that_it_is() -> None:
+    text = tables.define_xml("S", "", tables.Standard("SDTMIG", "3.4"), tables.DOMAINS, "2026-01-01T00:00:00")
+    root = ET.fromstring(text)  # noqa: S314
+    own = [g.get("Name") for g in root.iter(f"{{{ODM}}}ItemGroupDef") if g.get(f"{{{DEF}}}IsNonStandard") == "Yes"]
+    assert own == ["XD"]
+    (codes,) = (one for one in root.iter(f"{{{ODM}}}CodeList") if one.get("OID") == "CL.XD.XDTESTCD")
+    assert [item.get("CodedValue") for item in codes] == [
+        *("ACTIVITY", "TIA", "TEFF", "MASS"),
+        *("ABSDOSE", "BED", "EQD2"),
+    ]
 
 
 def test_the_redcap_dictionary_has_its_columns_and_names_once(tmp_path: Path) -> None:
@@ -296,3 +314,31 @@ def test_the_redcap_dictionary_has_its_columns_and_names_once(tmp_path: Path) ->
     found = read_tables(tmp_path, ZoneInfo("UTC"))
     assert found.problems == ()
     assert clinical_records(found)[0].labs[0].missing_reason == "not drawn"
+
+
+def test_the_redcap_dictionary_keeps_to_what_redcap_takes() -> None:
+    """Names of small letters, digits and underscores; codes of choices without spaces and signs, none twice."""
+    for row in csv.DictReader(io.StringIO(tables.redcap_dictionary())):
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", row["Variable / Field Name"])
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", row["Form Name"])
+        choices = row["Choices, Calculations, OR Slider Labels"]
+        assert bool(choices) == (row["Field Type"] == "radio")
+        codes = [choice.split(", ")[0].lower() for choice in choices.split(" | ") if choice]
+        assert all(re.fullmatch(r"[a-z0-9_]+", code) for code in codes)
+        assert len(codes) == len(set(codes))
+        if row["Text Validation Min"] or row["Text Validation Max"]:
+            assert row["Text Validation Type OR Show Slider Number"] in {"number", "integer"}
+
+
+def test_codes_come_back_from_redcap_as_they_are(tmp_path: Path) -> None:
+    head = "record_id,visit,visit_date,reader,lesion,organ,lesion_kind,lesion_state,quantity,value,unit,text"
+    size = "P1,1,2026-01-02,A,T1,liver,non_target,too_small,long_axis,4,mm,"
+    said = "P1,1,2026-01-02,A,,,,,non_target_response,,,non_CR_non_PD"
+    (tmp_path / "measurements.csv").write_text(f"{head}\n{size}\n{said}\n")
+    found = read_tables(tmp_path, ZoneInfo("UTC"))
+    assert found.problems == ()
+    one, other = found.rows("measurements")
+    assert [one.cells[name] for name in ("lesion_kind", "lesion_state", "quantity")] == [
+        *("non-target", "too small", "long axis")
+    ]
+    assert (other.cells["quantity"], other.cells["text"]) == ("non-target response", "non-CR/non-PD")

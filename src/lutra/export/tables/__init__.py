@@ -1,7 +1,7 @@
 """Submission tables: SDTM, ADaM-style, the dosimetry domain, their definitions, and the REDCap dictionary."""
 
 from lutra.export.tables.adam import DATASETS, adrs_rows, adtr_rows, adtte_rows
-from lutra.export.tables.define import define_xml
+from lutra.export.tables.define import Standard, define_xml
 from lutra.export.tables.domain import Domain, Row
 from lutra.export.tables.dosimetry import DosimetryNumber, xd_definition, xd_rows
 from lutra.export.tables.redcap import redcap_dictionary
@@ -15,6 +15,7 @@ __all__ = [
     "Domain",
     "DosimetryNumber",
     "Row",
+    "Standard",
     "adrs_rows",
     "adtr_rows",
     "adtte_rows",

@@ -48,6 +48,7 @@ ADTR = Domain(
         V("ANL01FL", "Analysis Flag 01: nothing is missing", origin="Derived"),
     ),
     ("USUBJID", "PARAMCD", "LNKID", "EVALID", "AVISITN"),
+    "BASIC DATA STRUCTURE",
 )
 ADRS = Domain(
     "ADRS",
@@ -62,6 +63,7 @@ ADRS = Domain(
         V("ANL01FL", "Analysis Flag 01: until progression", origin="Derived"),
     ),
     ("USUBJID", "PARAMCD", "EVALID", "AVISITN"),
+    "BASIC DATA STRUCTURE",
 )
 ADTTE = Domain(
     "ADTTE",
@@ -79,6 +81,7 @@ ADTTE = Domain(
         V("CNSDTDSC", "Censor Date Description", origin="Derived"),
     ),
     ("USUBJID", "PARAMCD", "LNKID", "EVALID"),
+    "BASIC DATA STRUCTURE",
 )
 DATASETS = (ADTR, ADRS, ADTTE)
 

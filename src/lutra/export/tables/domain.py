@@ -1,4 +1,4 @@
-"""What every submission table has in common: variables with their labels, keys, study days."""
+"""What every submission table has in common: variables with their labels and codes, keys, study days."""
 
 from __future__ import annotations
 
@@ -27,23 +27,40 @@ class Variable:
         `text`, `integer`, `float`, `date` or `datetime`.
     origin
         `Collected`, `Derived` or `Assigned`.
+    codes
+        What may stand in it and what that means; empty where anything may.
     """
 
     name: str
     label: str
     type: str = "text"
     origin: str = "Collected"
+    codes: tuple[tuple[str, str], ...] = ()
 
 
 @frozen
 class Domain:
-    """One table: its name, what it holds and its columns."""
+    """One table: its name, what it holds and its columns.
+
+    Parameters
+    ----------
+    structure
+        What one row is.
+    keys
+        Columns that tell rows apart, in the order they are sorted by.
+    kind
+        Class of the standard's model.
+    standard
+        Whether the standard has this table; else it is the sponsor's.
+    """
 
     name: str
     label: str
     structure: str
     variables: tuple[Variable, ...]
     keys: tuple[str, ...]
+    kind: str = "FINDINGS"
+    standard: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:

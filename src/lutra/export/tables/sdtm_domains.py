@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from lutra.export.tables.domain import Domain, Variable, common
+from lutra.export.tables.dosimetry import TESTS as XD_TESTS
+from lutra.export.tables.sdtm import TESTS as LB_TESTS
 
 V = Variable
+YES = (("Y", "Yes"),)
+YES_NO = (("Y", "Yes"), ("N", "No"))
+NOT_DONE = (("NOT DONE", "Not done"),)
 VISITS = (V("VISITNUM", "Visit Number", "float"), V("VISIT", "Visit Name"))
 
 
@@ -68,11 +73,11 @@ TR = Domain(
         V("TRSTRESC", "Character Result/Finding in Std Format", origin="Derived"),
         V("TRSTRESN", "Numeric Result/Finding in Standard Units", "float", "Derived"),
         V("TRSTRESU", "Standard Units", origin="Derived"),
-        V("TRSTAT", "Completion Status"),
+        V("TRSTAT", "Completion Status", codes=NOT_DONE),
         V("TRREASND", "Reason Not Done"),
         *_read("TR"),
-        V("TRACPTFL", "Accepted Record Flag"),
-        V("TRDRVFL", "Derived Flag", origin="Derived"),
+        V("TRACPTFL", "Accepted Record Flag", codes=YES),
+        V("TRDRVFL", "Derived Flag", "text", "Derived", YES),
         *VISITS,
         *_when("TR"),
     ),
@@ -91,7 +96,7 @@ RS = Domain(
         V("RSORRES", "Response Assessment Original Result", origin="Derived"),
         V("RSSTRESC", "Response Assessment Result in Std Format", origin="Derived"),
         *_read("RS"),
-        V("RSACPTFL", "Accepted Record Flag"),
+        V("RSACPTFL", "Accepted Record Flag", codes=YES),
         *VISITS,
         *_when("RS"),
     ),
@@ -113,6 +118,7 @@ EX = Domain(
         *_period("EX", "Treatment"),
     ),
     ("STUDYID", "USUBJID", "EXTRT", "EXSTDTC"),
+    "INTERVENTIONS",
 )
 CM = Domain(
     "CM",
@@ -127,6 +133,7 @@ CM = Domain(
         *_period("CM", "Medication"),
     ),
     ("STUDYID", "USUBJID", "CMTRT", "CMSTDTC"),
+    "INTERVENTIONS",
 )
 LB = Domain(
     "LB",
@@ -135,7 +142,13 @@ LB = Domain(
     (
         *common(),
         _seq("LB"),
-        V("LBTESTCD", "Lab Test or Examination Short Name", origin="Assigned"),
+        V(
+            "LBTESTCD",
+            "Lab Test or Examination Short Name",
+            "text",
+            "Assigned",
+            tuple((c, n) for c, n, _ in LB_TESTS.values()),
+        ),
         V("LBTEST", "Lab Test or Examination Name", origin="Assigned"),
         V("LBCAT", "Category for Lab Test", origin="Assigned"),
         V("LBORRES", "Result or Finding in Original Units"),
@@ -148,9 +161,9 @@ LB = Domain(
         V("LBSTNRLO", "Reference Range Lower Limit-Std Units", "float", "Derived"),
         V("LBSTNRHI", "Reference Range Upper Limit-Std Units", "float", "Derived"),
         V("LBNRIND", "Reference Range Indicator", origin="Derived"),
-        V("LBSTAT", "Completion Status"),
+        V("LBSTAT", "Completion Status", codes=NOT_DONE),
         V("LBREASND", "Reason Test Not Done"),
-        V("LBLOBXFL", "Last Observation Before Exposure Flag", origin="Derived"),
+        V("LBLOBXFL", "Last Observation Before Exposure Flag", "text", "Derived", YES),
         *_when("LB"),
     ),
     ("STUDYID", "USUBJID", "LBTESTCD", "LBDTC"),
@@ -163,12 +176,13 @@ AE = Domain(
         *common(),
         _seq("AE"),
         V("AETERM", "Reported Term for the Adverse Event"),
-        V("AESER", "Serious Event"),
+        V("AESER", "Serious Event", codes=YES_NO),
         V("AEREL", "Causality"),
         V("AETOXGR", "Standard Toxicity Grade"),
         *_period("AE", "Adverse Event"),
     ),
     ("STUDYID", "USUBJID", "AETERM", "AESTDTC"),
+    "EVENTS",
 )
 DM = Domain(
     "DM",
@@ -187,6 +201,7 @@ DM = Domain(
         V("SEX", "Sex"),
     ),
     ("STUDYID", "USUBJID"),
+    "SPECIAL PURPOSE",
 )
 XD = Domain(
     "XD",
@@ -196,9 +211,21 @@ XD = Domain(
         *common(),
         _seq("XD"),
         V("XDLNKID", "Link ID: the lesion, as in TU", origin="Assigned"),
-        V("XDTESTCD", "Dosimetry Test Short Name", origin="Assigned"),
+        V(
+            "XDTESTCD",
+            "Dosimetry Test Short Name",
+            "text",
+            "Assigned",
+            tuple((t.code, t.meaning) for t in XD_TESTS.values()),
+        ),
         V("XDTEST", "Dosimetry Test Name", origin="Assigned"),
-        V("XDCAT", "Category: lesion or normal tissue", origin="Assigned"),
+        V(
+            "XDCAT",
+            "Category",
+            "text",
+            "Assigned",
+            (("LESION", "Lesion"), ("NORMAL TISSUE", "Organ, rest of the body, or all of it")),
+        ),
         V("XDORRES", "Result in Original Units", origin="Derived"),
         V("XDORRESU", "Original Units (UCUM)", origin="Assigned"),
         V("XDSTRESC", "Character Result in Standard Units", origin="Derived"),
@@ -206,7 +233,7 @@ XD = Domain(
         V("XDSTRESU", "Standard Units (UCUM)", origin="Assigned"),
         V("XDSTRU", "Standard Uncertainty, Evaluated Sources", "float", "Derived"),
         V("XDUNEVAL", "Sources of Uncertainty Not Evaluated", origin="Derived"),
-        V("XDSTAT", "Completion Status", origin="Derived"),
+        V("XDSTAT", "Completion Status", "text", "Derived", NOT_DONE),
         V("XDREASND", "Reason Not Done", origin="Derived"),
         V("XDLOC", "Region; empty for a lesion", origin="Assigned"),
         V("XDMETHOD", "Method: dose engine or model of the fit", origin="Assigned"),
@@ -216,5 +243,6 @@ XD = Domain(
         V("XDPATH", "Result Path, for lutra why", origin="Assigned"),
     ),
     ("STUDYID", "USUBJID", "XDLNKID", "XDLOC", "XDCYCLE", "XDTESTCD", "XDMETHOD", "XDDTC"),
+    standard=False,
 )
 DOMAINS = (DM, EX, CM, LB, AE, TU, TR, RS, XD)

@@ -131,14 +131,70 @@ def trial(
     reader_error: Reader = 0.0,
     complete: Complete = False,
     fields: Fields = False,
+    tables: Annotated[
+        int, typer.Option(min=0, help="In place of images: so many trials as tables of lesions and patients.")
+    ] = 0,
     workers: Workers = None,
     json: Json = False,
 ) -> None:
     """Make a virtual trial. The same seed gives the same bytes for any number of workers."""
+    if tables:
+        _table_trials(out, tables, patients, seed, json)
+        return
     with show.reported():
         settings = _settings(size, spect, scenario, reader_error, complete=complete, fields=fields)
         written = make_trial(out, patients, seed, settings, workers)
     _say(written, json)
+
+
+@app.command("power")
+def power(
+    spec: Annotated[Path, typer.Argument(help="Planned study, as TOML: docs/predict.md.", show_default=False)],
+    workers: Workers = None,
+    json: Json = False,
+) -> None:
+    """Power, type I error and coverage of the primary analysis of a planned study, on tables of virtual trials."""
+    from attrs import asdict
+
+    from lutra.core.errors import UsageError
+    from lutra.pipeline.workers import available_cores
+    from lutra.simulate.power import operating_characteristics, parse_power_spec
+
+    with show.reported():
+        if not spec.is_file():
+            raise UsageError("no such file", where=str(spec), do="check the path")
+        plan = parse_power_spec(spec.read_text("utf-8"), str(spec))
+        with show.progress_bar() as bar:
+            task = bar.add_task("virtual trials", total=None)
+            found = operating_characteristics(
+                plan, workers or available_cores(), lambda n, of: bar.update(task, completed=n, total=of)
+            )
+    if json:
+        show.print_json({"plan": asdict(plan), "results": [asdict(o) for o in found]})
+        return
+    listing = show.table(
+        "patients",
+        "predictor",
+        "true effect",
+        "found in",
+        "mean estimate",
+        "95 % intervals hold it",
+        "robust ones",
+        "trials",
+    )
+    for o in found:
+        what = "power" if o.truth else "type I"
+        listing.add_row(
+            str(o.patients),
+            o.predictor,
+            f"{o.truth:g}",
+            f"{o.rejected:.1%} ({what})",
+            f"{o.mean:.4f}",
+            f"{o.coverage:.1%}",
+            f"{o.coverage_robust:.1%}",
+            str(o.fitted),
+        )
+    show.out.print(listing)
 
 
 @app.command("compare")
@@ -169,6 +225,20 @@ def compare(
             names = ", ".join(f"{image} {quantity} ({n})" for image, quantity, n in rows)
             show.out.print(f"[dim]{words}: {escape(names)}[/dim]")
     show.out.print(f"table: {table}")
+
+
+def _table_trials(out: Path, number: int, patients: int, seed: int, json: bool) -> None:
+    from lutra.core.errors import UsageError
+    from lutra.simulate.table_trial import TableTrial, write_table_trials
+
+    with show.reported():
+        if out.exists() and any(out.iterdir()):
+            raise UsageError("something stands here", where=str(out), do="choose an empty folder")
+        written = write_table_trials(out, TableTrial(patients=patients), number, seed)
+    if json:
+        show.print_json({"files": [str(path) for path in written]})
+    else:
+        show.out.print(f"{number} trials of {patients} patients, as tables: {out}")
 
 
 def compared(study: StudyFolder, truth: Path | None = None, minimum_ml: float = 0.0) -> tuple[Comparison, Path]:

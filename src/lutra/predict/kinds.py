@@ -20,7 +20,7 @@ from lutra.predict.result import Coefficient
 from lutra.predict.rows import Rows
 from lutra.predict.spec import ModelSpec
 from lutra.stats.discrimination import clustered_auc
-from lutra.stats.linear_mixed import fit_linear_mixed, t_interval
+from lutra.stats.linear_mixed import LinearMixedFit, fit_linear_mixed, robust_covariance, t_interval
 from lutra.stats.random_intercept import RandomInterceptFit, fit_logistic, fit_ordinal
 from lutra.stats.survival import Z_95, concordance, kaplan_meier
 
@@ -44,11 +44,15 @@ class Found:
 def linear(rows: Rows, model: ModelSpec) -> Found:  # noqa: ARG001  (the interface of all of them)
     """Linear model with random intercepts, by restricted maximum likelihood; t with Satterthwaite's degrees of freedom."""
     fit = fit_linear_mixed(_with_intercept(rows.x), rows.outcome, rows.groups)
+    x = _with_intercept(rows.x)
     low, high, p = t_interval(fit.coefficients, fit.se, fit.df)
     names = (INTERCEPT, *rows.names)
+    robust = _robust(x, rows, fit)
     coefficients = {
-        name: Coefficient(float(b), float(se), (float(lo), float(hi)), float(pv), float(df))
-        for name, b, se, lo, hi, pv, df in zip(names, fit.coefficients, fit.se, low, high, p, fit.df, strict=True)
+        name: Coefficient(float(b), float(se), (float(lo), float(hi)), float(pv), float(df), robust=robust[n])
+        for n, (name, b, se, lo, hi, pv, df) in enumerate(
+            zip(names, fit.coefficients, fit.se, low, high, p, fit.df, strict=True)
+        )
     }
     between = [sd**2 for sd in fit.sd_groups]
     numbers: dict[str, Any] = {
@@ -61,6 +65,19 @@ def linear(rows: Rows, model: ModelSpec) -> Found:  # noqa: ARG001  (the interfa
     if len(fit.sd_groups) > 1:
         numbers["sd_random_nested"] = fit.sd_groups[1]
     return Found(fit.converged, coefficients, numbers)
+
+
+def _robust(x: Array, rows: Rows, fit: LinearMixedFit) -> list[FrozenMap[str, Any] | None]:
+    """Errors that hold without the variances of the model, with t of K - p; none with too few patients."""
+    free = rows.clusters - x.shape[1]
+    if free < 1:
+        return [None] * x.shape[1]
+    se = np.sqrt(np.diag(robust_covariance(x, rows.outcome, rows.groups, fit)))
+    low, high, p = t_interval(fit.coefficients, se, np.full(len(se), float(free)))
+    return [
+        FrozenMap({"se": float(se[n]), "ci95": [float(low[n]), float(high[n])], "p": float(p[n]), "df": free})
+        for n in range(len(se))
+    ]
 
 
 def logistic(rows: Rows, model: ModelSpec) -> Found:  # noqa: ARG001

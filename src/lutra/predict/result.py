@@ -12,7 +12,13 @@ from lutra.core.frozen import FrozenMap, frozen_map
 
 @frozen
 class Coefficient:
-    """One effect; `p` of the hypothesis that it is 0, None of thresholds."""
+    """One effect; `p` of the hypothesis that it is 0.
+
+    Parameters
+    ----------
+    small_sample, robust
+        `se`, `ci95`, `p` and `df` corrected for few patients (marginal models), or without the variances of the model (linear).
+    """
 
     estimate: float
     se: float
@@ -20,6 +26,7 @@ class Coefficient:
     p: float | None
     df: float | None = None
     small_sample: FrozenMap[str, Any] | None = None
+    robust: FrozenMap[str, Any] | None = None
 
 
 @frozen
@@ -68,6 +75,7 @@ class ModelResult:
 def _plain(c: Coefficient) -> dict[str, Any]:
     found = {key: value for key, value in asdict(c, recurse=False).items() if value is not None or key == "p"}
     found["ci95"] = list(c.ci95)
-    if c.small_sample is not None:
-        found["small_sample"] = dict(c.small_sample)
+    for name in ("small_sample", "robust"):
+        if (more := getattr(c, name)) is not None:
+            found[name] = dict(more)
     return found

@@ -52,8 +52,15 @@ class ModelSpec:
         Level that the others of a column are compared with; default: the first by alphabet.
     direction
         Of `auc`: `higher`, `lower`, or `auto`, which takes what the medians say.
-    split, folds, repeats
-        Cross-validation by patient: number of parts, and how often. No folds: none.
+    split
+        By patient, always.
+    family
+        Models of one family are adjusted for each other: `p_holm` of the first predictor of each.
+    error_cv
+        Relative standard error of predictors that are positive columns, `{ dose = 0.25 }`: the effects are then of the true
+        values, by regression calibration, with intervals from a bootstrap of patients.
+    bootstrap, seed
+        Number of its samples, and what they follow from.
     """
 
     name: str
@@ -70,8 +77,9 @@ class ModelSpec:
     reference: FrozenMap[str, str] = field(converter=frozen_map, factory=FrozenMap)
     direction: str = "auto"
     split: str = "patient"
-    folds: int = 0
-    repeats: int = 1
+    family: str = ""
+    error_cv: FrozenMap[str, float] = field(converter=frozen_map, factory=FrozenMap)
+    bootstrap: int = 200
     seed: int = 1
 
 
@@ -129,6 +137,12 @@ def _model(row: dict[str, Any], where: str) -> ModelSpec:
     needed = ("time", "event") if row["kind"] in OF_TIME else ("outcome",)
     if missing := [key for key in needed if not row.get(key)]:
         raise ProtocolError(f"{of}no {missing[0]}", where=where, required=f"{row['kind']} needs {' and '.join(needed)}")
+    if row.get("error_cv") and row["kind"] not in ("linear-mixed", "logistic-mixed"):
+        raise ProtocolError(f"{of}error_cv with {row['kind']}", where=where, required="linear-mixed or logistic-mixed")
+    if strange := sorted(set(row.get("error_cv", {})) - set(row.get("predictors", ()))):
+        raise ProtocolError(
+            f"{of}error_cv of {strange[0]!r}", where=where, required="columns that are predictors themselves"
+        )
     if row["kind"] in ("cox", "auc") and not row.get("predictors"):
         raise ProtocolError(f"{of}no predictors", where=where, required=f"{row['kind']} needs at least one")
     default = {"table": "patients"} if row["kind"] in OF_TIME else {}

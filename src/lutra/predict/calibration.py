@@ -1,0 +1,84 @@
+"""Effects of what lesions truly had: regression calibration, with intervals from a bootstrap of whole patients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from attrs import evolve
+from scipy import stats
+
+from lutra.core.errors import OutsideValidity
+from lutra.core.frozen import FrozenMap
+from lutra.predict.kinds import Found
+from lutra.predict.result import Coefficient
+from lutra.predict.rows import Rows
+from lutra.predict.spec import ModelSpec
+from lutra.stats.measurement_error import expected_truth
+
+LEAST_SHARE = 0.9
+"""Of the samples that have to give a model; with less the interval is of a selection."""
+
+
+def calibrated(rows: Rows, model: ModelSpec, fit: Callable[[Rows, ModelSpec], Found], plain: Found) -> Found:
+    """Fit again with expected true values in place of measured ones; `plain` is the fit without.
+
+    Raises
+    ------
+    OutsideValidity
+        If a predictor is not positive, errors are larger than what lesions differ by, or too few samples give a model.
+    """
+    found = fit(_truth(rows, model), model)
+    if not found.converged:
+        return found
+    rng = np.random.default_rng(model.seed)
+    samples = []
+    for _ in range(model.bootstrap):
+        try:
+            sample = fit(_truth(_resampled(rows, rng), model), model)
+        except OutsideValidity:
+            continue
+        if sample.converged:
+            samples.append([sample.coefficients[name].estimate for name in found.coefficients])
+    if len(samples) < LEAST_SHARE * model.bootstrap:
+        raise OutsideValidity(
+            f"{len(samples)} of {model.bootstrap} samples of patients give a model",
+            required=f"{LEAST_SHARE:.0%} of them",
+            do="leave predictors out",
+        )
+    draws = np.array(samples)
+    coefficients = {
+        name: _coefficient(c.estimate, draws[:, n]) for n, (name, c) in enumerate(found.coefficients.items())
+    }
+    uncorrected = {name: {"estimate": c.estimate, "se": c.se} for name, c in plain.coefficients.items()}
+    more = {"uncorrected": uncorrected, "bootstrap": len(samples), "error_cv": dict(model.error_cv)}
+    return evolve(found, coefficients=FrozenMap(coefficients), numbers=FrozenMap({**found.numbers, **more}))
+
+
+def _truth(rows: Rows, model: ModelSpec) -> Rows:
+    x = np.array(rows.x)
+    others = [n for n, name in enumerate(rows.names) if name not in model.error_cv]
+    for name, cv in model.error_cv.items():
+        n = rows.names.index(name)
+        x[:, n] = expected_truth(rows.x[:, n], rows.groups[0], cv, rows.x[:, others] if others else None)
+    return evolve(rows, x=x)
+
+
+def _resampled(rows: Rows, rng: np.random.Generator) -> Rows:
+    """Draw patients with replacement; one drawn twice is two."""
+    groups = rows.groups[0]
+    patients = np.unique(groups)
+    drawn = rng.choice(patients, len(patients))
+    of: list[npt.NDArray[np.intp]] = [np.flatnonzero(groups == patient) for patient in drawn]
+    chosen = np.concatenate(of)
+    new = np.repeat(np.arange(len(of)), [len(rows_of) for rows_of in of])
+    return evolve(
+        rows, x=rows.x[chosen], outcome=rows.outcome[chosen], groups=(new, *(g[chosen] for g in rows.groups[1:]))
+    )
+
+
+def _coefficient(estimate: float, draws: npt.NDArray[np.float64]) -> Coefficient:
+    se = float(draws.std(ddof=1))
+    low, high = np.quantile(draws, (0.025, 0.975))
+    return Coefficient(estimate, se, (float(low), float(high)), float(2 * stats.norm.sf(abs(estimate / se))))

@@ -177,6 +177,14 @@ def numeric(text: str) -> bool:
     return re.fullmatch(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?", text) is not None
 
 
+def is_iso(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 def one_value(rows: Table, key: str, value: str) -> bool:
     """Whether each key has one value."""
     found = defaultdict(set)
@@ -200,7 +208,7 @@ def each(suffix: str, rule: Callable[[dict[str, str], str], bool]) -> Callable[[
 
 RULES: dict[str, Callable[[Tables], bool]] = {
     "SD0003 dates are ISO 8601": lambda found: all(
-        not text or datetime.fromisoformat(text)
+        not text or is_iso(text)
         for rows in found.values()
         for row in rows
         for column, text in row.items()
@@ -302,15 +310,36 @@ def test_the_tables_keep_the_rule(example: Tables, rule: str) -> None:
 
 
 BROKEN: dict[str, tuple[str, Callable[[dict[str, str]], dict[str, str]]]] = {
-    "SD0005 sequence numbers are unique within a subject": ("TR", lambda row: {"TRSEQ": "1"}),
+    "SD0003 dates are ISO 8601": ("TU", lambda _: {"TUDTC": "5 Jan 2026"}),
+    "SD0005 sequence numbers are unique within a subject": ("TR", lambda _: {"TRSEQ": "1"}),
     "SD0007 one standard unit for each test": ("LB", lambda row: {"LBSTRESU": row["LBTESTCD"] + row["LBSEQ"]}),
-    "SD0027 an original unit has a result": ("XD", lambda row: {"XDORRES": ""}),
-    "SD0030 a standard unit has a result": ("XD", lambda row: {"XDSTRESC": ""}),
-    "SD0036 an original result has a standard one": ("TR", lambda row: {"TRSTRESC": ""}),
-    "SD0047 no result: not done, or derived": ("TR", lambda row: {"TRDRVFL": ""}),
+    "SD0013 no end before its start": ("EX", lambda _: {"EXENDTC": "2000-01-01"}),
+    "SD0016 what is derived has a result": ("TR", lambda _: {"TRSTRESC": ""}),
+    "SD0017 SD0018 names of tests": ("TU", lambda _: {"TUTESTCD": "1 tumour"}),
+    "SD0023 a reason comes with NOT DONE": ("LB", lambda _: {"LBSTAT": ""}),
+    "SD0026 a number has an original unit": ("TR", lambda _: {"TRORRESU": ""}),
+    "SD0027 an original unit has a result": ("XD", lambda _: {"XDORRES": ""}),
+    "SD0029 a standard number has a unit": ("TR", lambda _: {"TRSTRESU": ""}),
+    "SD0030 a standard unit has a result": ("XD", lambda _: {"XDSTRESC": ""}),
+    "SD0035 a dose and its unit come together": ("EX", lambda _: {"EXDOSU": ""}),
+    "SD0036 an original result has a standard one": ("TR", lambda _: {"TRSTRESC": ""}),
+    "SD0038 no day 0": ("RS", lambda _: {"RSDY": "0"}),
+    "SD0040 one name for each test": ("RS", lambda row: {"RSTEST": row["RSSEQ"]}),
+    "SD0047 no result: not done, or derived": ("TR", lambda _: {"TRDRVFL": ""}),
     "SD0051 SD0052 one number for each visit, in all tables": ("RS", lambda row: {"VISITNUM": row["RSSEQ"]}),
-    "what is measured is identified": ("TU", lambda row: {"TULNKID": "T99"}),
+    "SD0064 every subject is in DM": ("DM", lambda _: {"USUBJID": "P1"}),
+    "numeric and character result are one": ("XD", lambda row: {"XDSTRESC": row["XDORRES"]}),
+    "what is measured is identified": ("TU", lambda _: {"TULNKID": "T99"}),
+    "no text is longer than 200 characters": ("AE", lambda _: {"AETERM": "x" * 201}),
+    "ADaM: one parameter for each code": ("ADRS", lambda row: {"PARAM": row["AVALC"]}),
+    "ADaM: one baseline for each parameter, lesion and reader": ("ADTR", lambda _: {"ABLFL": "Y"}),
+    "ADaM: change is the value minus the baseline": ("ADTR", lambda row: {"CHG": row["AVAL"]}),
+    "ADaM: what is censored says at what": ("ADTTE", lambda _: {"CNSDTDSC": ""}),
 }
+
+
+def test_every_rule_can_be_broken() -> None:
+    assert set(BROKEN) == set(RULES)
 
 
 @pytest.mark.parametrize("rule", BROKEN)

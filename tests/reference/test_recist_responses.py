@@ -23,3 +23,24 @@ def test_every_overall_response(shared_data: Path) -> None:
             theirs[row["USUBJID"], reader, row["VISIT"]] = row["RSSTRESC"]
     assert len(theirs) == 66
     assert ours == theirs
+
+
+def test_centimetres_and_the_order_of_rows_change_nothing(shared_data: Path, tmp_path: Path) -> None:
+    folder = shared_data / "clinical" / "recist_sdtm"
+    tu, tr = folder / "tu_onco_recist.csv", folder / "tr_onco_recist.csv"
+    with tr.open() as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        if row["TRSTRESU"] == "mm":
+            row["TRSTRESN"] = row["TRSTRESC"] = str(float(row["TRSTRESN"]) / 10)
+            row["TRSTRESU"] = "cm"
+    with (tmp_path / "tr.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(reversed(rows))
+    settings = EndpointSettings()
+    one, other = assess_tables(tu, tr, settings), assess_tables(tu, tmp_path / "tr.csv", settings)
+    assert [(t.subject, t.reader, t.visit, t.overall) for t in other.timepoints] == [
+        (t.subject, t.reader, t.visit, t.overall) for t in one.timepoints
+    ]
+    assert other.endpoints == one.endpoints

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import field, frozen
 
 from lutra.core.errors import ProtocolError
+from lutra.core.frozen import FrozenMap, frozen_map
 
 
 def _pair(given: tuple[float, float] | list[float]) -> tuple[float, float]:
@@ -66,6 +69,36 @@ class TreatmentPlan:
     def activity_bq(self) -> float:
         """Planned activity. [Bq]"""
         return self.activity_gbq * 1e9
+
+
+def _windows(given: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:
+    return tuple(_pair((low, high)) for low, high in given)
+
+
+@frozen
+class Schedule:
+    """When images are planned.
+
+    Parameters
+    ----------
+    spect_h
+        Windows after the start of each infusion, one SPECT in each. [h]
+    baseline_days
+        By role of the image, most days before cycle 1 on which it may be taken. [d]
+    follow_up_weeks
+        Windows after cycle 1, one diagnostic CT in each. [week]
+    """
+
+    spect_h: tuple[tuple[float, float], ...] = field(converter=_windows, default=())
+    baseline_days: FrozenMap[str, float] = field(converter=frozen_map, factory=FrozenMap)
+    follow_up_weeks: tuple[tuple[float, float], ...] = field(converter=_windows, default=())
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("spect_h", "follow_up_weeks"):
+            if any(not 0 <= low <= high for low, high in getattr(self, name)):
+                raise ProtocolError(
+                    f"{name} = {getattr(self, name)}", where="schedule", required="windows, least and most"
+                )
 
 
 @frozen

@@ -15,7 +15,7 @@ from lutra.core.dose import BiologicalDose, DoseResult
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.projection import DoseLimit, GivenDose, Projection
 from lutra.core.study import Subject
-from lutra.core.treatment import Deviation, Limits, TreatmentPlan
+from lutra.core.treatment import Deviation, Limits, Schedule, TreatmentPlan
 from lutra.core.tumour import ReaderResponse
 from lutra.dose.cumulative import by_cycle
 from lutra.pipeline.conductor import Conductor, Made
@@ -27,7 +27,7 @@ from lutra.reference.region_names import tissue_of
 from lutra.response import ResponseSettings
 from lutra.response.lesion_course import lesion_endpoints
 from lutra.response.recist import Known, assess_course, disagreements, endpoints
-from lutra.safety import BED, BED_WITH_RISK, DOSE, MARROW, Outlook, decide, deviations, project
+from lutra.safety import BED, BED_WITH_RISK, DOSE, MARROW, Outlook, decide, deviations, project, scan_deviations
 
 
 @frozen
@@ -167,11 +167,12 @@ class Conduct:
         )
 
     def deviations(self) -> Made | None:
-        """Compare what was given with the plan."""
-        if self.clinical is None:
+        """Compare what was given and scanned with the plan."""
+        if self.clinical is None and self.protocol.schedule == Schedule():
             return None
+        inputs = {"record": self.clinical, "subject": self.subject, "schedule": self.protocol.schedule}
         return self.conductor.step(
-            "safety.deviations", _deviations, {"record": self.clinical}, settings=self.settings, code="lutra.safety"
+            "safety.deviations", _deviations, inputs, settings=self.settings, code="lutra.safety"
         )
 
 
@@ -237,9 +238,12 @@ def _responses(record: ClinicalRecord, settings: ResponseSettings) -> Outcome[tu
     return Outcome(tuple(found), (*findings, *disagreements([r.endpoints for r in found])))
 
 
-def _deviations(record: ClinicalRecord, settings: ConductSettings) -> Outcome[tuple[Deviation, ...]]:
-    found = deviations(record, settings.treatment, settings.limits)
+def _deviations(
+    record: ClinicalRecord | None, subject: Subject, schedule: Schedule, settings: ConductSettings
+) -> Outcome[tuple[Deviation, ...]]:
+    given = deviations(record, settings.treatment, settings.limits) if record else ()
+    found = (*given, *scan_deviations(subject, schedule))
     if not found:
         return Outcome(())
-    text = f"{len(found)} deviations from the plan of treatment, listed in the log: {found[0].rule}, cycle {found[0].cycle}"
+    text = f"{len(found)} deviations from the plan of treatment, listed in the log; the first: {found[0].rule}, {found[0].saw}"
     return Outcome(found, (Finding(Severity.INFO, "safety.not-as-planned", text),))

@@ -21,7 +21,7 @@ from lutra.align.settings import AlignSettings
 from lutra.core.digest import digest
 from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap
-from lutra.core.treatment import Limits, TreatmentPlan
+from lutra.core.treatment import Limits, Schedule, TreatmentPlan
 from lutra.dose.settings import DoseSettings
 from lutra.ingest.settings import IngestSettings, UnpackSettings
 from lutra.kinetics.settings import KineticsSettings
@@ -68,6 +68,7 @@ class Protocol:
 
     study: StudySettings
     treatment: TreatmentPlan = field(factory=TreatmentPlan)
+    schedule: Schedule = field(factory=Schedule)
     limits: Limits = field(factory=Limits)
     unpack: UnpackSettings = field(factory=UnpackSettings)
     ingest: IngestSettings = field(factory=IngestSettings)

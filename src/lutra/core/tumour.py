@@ -93,6 +93,8 @@ class RecistTimepoint:
         The rule that fired, in words.
     accepted
         Whether this reading was accepted where readers differed; None where nobody says.
+    complete
+        Whether every target was measured; `sum_mm` is else a part of the sum.
     """
 
     subject: str
@@ -107,6 +109,7 @@ class RecistTimepoint:
     nadir_mm: float | None
     rule: str
     accepted: bool | None = None
+    complete: bool = True
 
 
 @frozen

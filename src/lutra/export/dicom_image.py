@@ -11,6 +11,7 @@ from attrs import frozen
 from pydicom import Dataset
 from pydicom.uid import CTImageStorage, MRImageStorage, PositronEmissionTomographyImageStorage
 
+from lutra.core.clinical_trial import ClinicalTrial
 from lutra.core.errors import UsageError
 from lutra.core.study import DecayCorrection, Radiopharmaceutical, SeriesHeader
 from lutra.core.units import Unit
@@ -46,6 +47,8 @@ class PatientIdentity:
     ----------
     sex
         `M`, `F` or `O`.
+    trial
+        Trial the images belong to; None: nothing is said of one.
     """
 
     patient_id: str
@@ -53,6 +56,7 @@ class PatientIdentity:
     sex: str
     weight_kg: float
     height_m: float
+    trial: ClinicalTrial | None = None
 
 
 def write_image_series(
@@ -108,7 +112,7 @@ def write_image_series(
 
 
 def patient_module(dataset: Dataset, patient: PatientIdentity) -> None:
-    """Write the patient module and the body measures."""
+    """Write the patient module, the body measures, and the trial where there is one."""
     dataset.PatientID = patient.patient_id
     dataset.PatientName = patient.name
     dataset.PatientBirthDate = ""
@@ -117,6 +121,13 @@ def patient_module(dataset: Dataset, patient: PatientIdentity) -> None:
     dataset.PatientSize = f"{patient.height_m:.2f}"
     dataset.PatientIdentityRemoved = "YES"
     dataset.DeidentificationMethod = "Simulated: no person"
+    write_trial(dataset, patient.trial)
+
+
+def write_trial(dataset: Dataset, trial: ClinicalTrial | None) -> None:
+    """Write the clinical trial modules; the patient's identifier is that of the subject. None leaves what is there."""
+    for keyword, value in trial.elements(str(dataset.PatientID)).items() if trial else ():
+        setattr(dataset, keyword, value)
 
 
 def _require_complete(header: SeriesHeader, volume: Volume) -> datetime:

@@ -21,9 +21,11 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from lutra import __version__
+from lutra.core.clinical_trial import ClinicalTrial
 from lutra.core.errors import Unreadable, UsageError
 from lutra.core.region import ConceptCode, Region, RegionKind, RegionOrigin
 from lutra.core.study import SeriesHeader
+from lutra.export.dicom_image import write_trial
 from lutra.export.part10 import date_text, datetime_text, offset_text, save, time_text
 from lutra.export.uids import stable_uid
 
@@ -80,6 +82,7 @@ def write_segmentation(
     kind: Kind | None = None,
     algorithm: Algorithm | None = None,
     description: str = "",
+    trial: ClinicalTrial | None = None,
 ) -> Path:
     """Write regions of one image series as the segments of a SEG file.
 
@@ -97,6 +100,8 @@ def write_segmentation(
         1/255. None: fractional if any voxel is partial.
     algorithm
         None for regions drawn by hand; required for others.
+    trial
+        In place of the trial and time point that the images say.
 
     Raises
     ------
@@ -134,6 +139,7 @@ def write_segmentation(
             transfer_syntax_uid=ExplicitVRLittleEndian,
         )
     _date(file, drawn_at, instance_uid)
+    write_trial(file, trial)
     save(path, file)
     return path
 

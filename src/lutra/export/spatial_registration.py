@@ -14,11 +14,13 @@ from pydicom.uid import DeformableSpatialRegistrationStorage, SpatialRegistratio
 from pydicom.valuerep import format_number_as_ds
 
 from lutra import __version__
+from lutra.core.clinical_trial import ClinicalTrial
 from lutra.core.errors import Unreadable, UsageError
 from lutra.core.frozen import float64
 from lutra.core.region import ConceptCode
 from lutra.core.study import SeriesHeader
 from lutra.core.transform import DisplacementField, Transform
+from lutra.export.dicom_image import write_trial
 from lutra.export.part10 import date_text, offset_text, save, time_text
 
 LONGEST_TEXT = 64
@@ -31,6 +33,8 @@ METHOD = {
 """How a registration was made, by the check that only this way leaves in a transform's quality [PS3.16 CID 7100]."""
 IDENTITY = ConceptCode("125021", "DCM", "Frame of Reference Identity")
 COPIED = ("PatientIdentityRemoved", "LongitudinalTemporalInformationModified")
+TRIAL = tuple(ClinicalTrial("", "").elements(""))
+"""Of the subject's trial; the time point of one image is not that of a registration of two."""
 REQUIRED = (
     "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyInstanceUID", "StudyDate", "StudyTime",
     "ReferringPhysicianName", "StudyID", "AccessionNumber",
@@ -48,6 +52,7 @@ def write_spatial_registration(
     instance_uid: str,
     made_at: datetime,
     made_by: str = "",
+    trial: ClinicalTrial | None = None,
 ) -> Path:
     """Write a transform; the fixed frame of reference is the registered one, the moving frame the source.
 
@@ -61,7 +66,9 @@ def write_spatial_registration(
     fixed, moving
         Image series in the two frames, which the file refers to.
     like
-        A file of the first fixed series: whose patient and study the registration goes with.
+        A file of the first fixed series: whose patient, trial and study the registration goes with.
+    trial
+        In place of the trial that `like` says.
 
     Raises
     ------
@@ -73,6 +80,7 @@ def write_spatial_registration(
     _require_frames(transform, fixed, moving)
     field = transform.displacement
     file = _common(like, made_at)
+    write_trial(file, trial)
     file.SOPClassUID = SpatialRegistrationStorage if field is None else DeformableSpatialRegistrationStorage
     file.SOPInstanceUID, file.SeriesInstanceUID = instance_uid, series_uid
     file.Modality, file.SeriesNumber, file.InstanceNumber = "REG", 900, 1
@@ -104,6 +112,7 @@ def _common(like: Path, made_at: datetime) -> Dataset:
         source = pydicom.dcmread(like, stop_before_pixels=True)
         known = {tag: str(source.get(tag) or "") for tag in REQUIRED}
         known |= {tag: str(source.get(tag)) for tag in COPIED if source.get(tag)}
+        known |= {tag: str(source.get(tag) or "") for tag in TRIAL if tag in source}
         removed_by = [str(text) for text in _values(source.get("DeidentificationMethod"))]
     except Exception as error:
         raise Unreadable(f"broken DICOM: {error}", where=str(like), do="export it again") from error

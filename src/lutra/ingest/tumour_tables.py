@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 
 from lutra.core.errors import InputError
-from lutra.core.finding import Finding, Severity
+from lutra.core.finding import Finding, Severity, few
 from lutra.core.tumour import TumourCourse, TumourLesion, TumourReading, TumourVisit
 
 Row = Mapping[str, str]
@@ -28,6 +28,10 @@ STATES = {
     "NOT DONE": "not evaluated",
 }
 KINDS = {"TARGET": "target", "NON-TARGET": "non-target", "NEW": "new"}
+NOT_CLASSIFIED = "NOT CLASSIFIED"
+"""Kind of lesions that a program measured and nobody chose; they are not assessed."""
+OF_OTHERS = {"TUSPLIT", "TUMERGE"}
+"""Rows of TU that say what became of lesions which have rows of their own."""
 
 
 def read_courses(tu: Path, tr: Path) -> tuple[tuple[TumourCourse, ...], tuple[Finding, ...]]:
@@ -41,27 +45,41 @@ def read_courses(tu: Path, tr: Path) -> tuple[tuple[TumourCourse, ...], tuple[Fi
         If a column is missing, or a size is no number above or equal to 0.
     """
     lesions: dict[tuple[str, str], dict[str, TumourLesion]] = defaultdict(dict)
+    others: dict[tuple[str, str], list[str]] = defaultdict(list)
     for row in _rows(tu, ("USUBJID", "TULNKID", "TUSTRESC")):
         kind = KINDS.get(row["TUSTRESC"].upper())
-        if kind:
+        whose = row["USUBJID"], _reader(row, "TU")
+        if row.get("TUTESTCD", "").upper() in OF_OTHERS:
+            continue
+        if row["TUSTRESC"].upper() == NOT_CLASSIFIED:
+            others[whose].append(row["TULNKID"])
+        elif kind:
             place = row.get("TULOC", "")
             found = TumourLesion(row["TULNKID"], kind, place, "LYMPH NODE" in place.upper())
-            lesions[row["USUBJID"], _reader(row, "TU")][found.lesion] = found
+            lesions[whose][found.lesion] = found
     visits: dict[tuple[str, str], dict[tuple[float, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in _rows(tr, ("USUBJID", "TRLNKID", "TRTESTCD", "TRSTRESC", "VISIT")):
-        if row["TRLNKID"] not in NOTHING:
-            visits[row["USUBJID"], _reader(row, "TR")][float(row.get("VISITNUM") or 0), row["VISIT"]].append(row)
-    findings: list[Finding] = []
+    readings = _rows(tr, ("USUBJID", "TRLNKID", "TRTESTCD", "TRSTRESC", "VISIT"))
+    flagged = any(row.get("TRACPTFL", "").upper() == "Y" for row in readings)
+    for row in readings:
+        whose = row["USUBJID"], _reader(row, "TR")
+        if row["TRLNKID"] not in NOTHING and row["TRLNKID"] not in others.get(whose, ()):
+            visits[whose][float(row.get("VISITNUM") or 0), row["VISIT"]].append(row)
+    findings = [_unclassified(*whose, names) for whose, names in others.items()]
     courses = []
     for (subject, reader), of_visit in sorted(visits.items()):
         own = lesions.get((subject, reader), {})
         known = tuple(own.values())
         done = tuple(
-            _visit(number, name, rows, f"{subject}, {reader}", findings)
+            _visit(number, name, rows, f"{subject}, {reader}", findings, flagged=flagged)
             for (number, name), rows in sorted(of_visit.items())
         )
         courses.append(TumourCourse(subject, reader, known, done))
     return tuple(courses), tuple(findings)
+
+
+def _unclassified(subject: str, reader: str, names: Sequence[str]) -> Finding:
+    text = f"{subject}, {reader}: nobody chose {few(names)} as target or non-target; no response is assessed of what was measured"
+    return Finding(Severity.INFO, "ingest.lesion-not-classified", text)
 
 
 def read_responses(rs: Path) -> dict[tuple[str, str], list[tuple[date, str]]]:
@@ -103,7 +121,10 @@ def whole_date(text: str) -> date | None:
         return None
 
 
-def _visit(number: float, name: str, rows: Sequence[Row], whose: str, findings: list[Finding]) -> TumourVisit:
+def _visit(
+    number: float, name: str, rows: Sequence[Row], whose: str, findings: list[Finding], *, flagged: bool
+) -> TumourVisit:
+    """Gather a visit; `flagged`: the table says of some readings that they were accepted, so of the others that they were not."""
     written = sorted({row.get("TRDTC", "") for row in rows} - NOTHING)
     days = sorted(d for text in written if (d := whole_date(text)) is not None)
     if not days and written:
@@ -112,7 +133,7 @@ def _visit(number: float, name: str, rows: Sequence[Row], whose: str, findings: 
     by_lesion: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         by_lesion[row["TRLNKID"]].append(row)
-    flags = {row["TRACPTFL"].upper() for row in rows} if all("TRACPTFL" in row for row in rows) else set()
+    flags = {row["TRACPTFL"].upper() for row in rows} if flagged else set()
     thickness = [row for row in rows if row["TRTESTCD"].upper() == "SLTHICK"]
     return TumourVisit(
         number,

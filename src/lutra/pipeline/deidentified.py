@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
+from lutra.core.clinical_trial import ClinicalTrial
 from lutra.core.errors import InputError, UsageError
 from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
@@ -25,7 +26,6 @@ from lutra.ingest.deidentify import (
     Deidentifier,
     DeidentifySettings,
     PseudonymKey,
-    Trial,
     create_key,
     default_key_path,
     read_key,
@@ -194,7 +194,7 @@ def begin(root: Path, ledger: Ledger, wanted: Deidentification, study: StudySett
         require_outside(wanted.pseudonyms, root, "table of pseudonyms")
         table = read_pseudonyms(wanted.pseudonyms)
     key, key_path, made = study_key(root, wanted.key, before)
-    trial = Trial(study.sponsor, study.name, study.title, study.site) if study.sponsor else None
+    trial = ClinicalTrial(study.sponsor, study.name, study.title, study.site) if study.sponsor else None
     settings = DeidentifySettings(time_zone, wanted.descriptions, frozenset(w.lower() for w in wanted.words), trial)
     audit = {
         "profile": PROFILE if wanted.descriptions != "keep" else f"{PROFILE}; descriptions kept as typed",

@@ -10,17 +10,17 @@ from lutra.core.clinical import ClinicalRecord
 from lutra.core.errors import UsageError
 from lutra.core.tumour import ReaderResponse
 from lutra.export import tables
-from lutra.export.tables.domain import Row
+from lutra.export.tables import Row
 from lutra.pipeline.conductor import Conductor
 from lutra.pipeline.record import SubjectRecord
-from lutra.pipeline.results import dosimetry_results
 from lutra.pipeline.study import StudyFolder
+from lutra.pipeline.table_numbers import dosimetry_numbers, measured_course, with_images
 
-SDTM, ADAM = "SDTMIG 3.4", "ADaMIG 1.3"
+SDTM, ADAM = tables.Standard("SDTMIG", "3.4"), tables.Standard("ADaMIG", "1.3")
 
 
 def export_tables(study: StudyFolder, out: Path) -> tuple[Path, ...]:
-    """Write `sdtm/`, `adam/` with a definition file each, and the REDCap dictionary.
+    """Write `sdtm/`, `adam/` with a definition file each, what the tests of XD mean, and the REDCap dictionary.
 
     Raises
     ------
@@ -47,49 +47,39 @@ def export_tables(study: StudyFolder, out: Path) -> tuple[Path, ...]:
             tables.define_xml(protocol.study.name, protocol.study.title, standard, domains, made_at), "utf-8"
         )
         written.append(path)
-    dictionary = out / "redcap_dictionary.csv"
-    dictionary.write_text(tables.redcap_dictionary(), "utf-8")
+    for path, text in (
+        (out / "sdtm" / "xd_definition.csv", tables.xd_definition()),
+        (out / "redcap_dictionary.csv", tables.redcap_dictionary()),
+    ):
+        path.write_text(text, "utf-8")
+        written.append(path)
     study.log("export tables", {"out": str(out), "subjects": sorted({*clinical, *records})})
-    return (*written, dictionary)
+    return tuple(written)
 
 
 def _subject(
     study: str, subject: str, clinical: ClinicalRecord | None, record: SubjectRecord | None, conductor: Conductor
 ) -> Iterable[tuple[str, list[Row]]]:
-    start = tables.start_of(clinical)
-    if clinical is not None:
-        yield "DM", tables.dm_rows(study, clinical)
-        yield "EX", tables.ex_rows(study, clinical)
-        yield "CM", tables.cm_rows(study, clinical)
-        yield "LB", tables.lb_rows(study, clinical)
-        yield "AE", tables.ae_rows(study, clinical)
-        yield "TU", tables.tu_rows(study, clinical.readings, start)
-        yield "TR", tables.tr_rows(study, clinical.readings, start)
-    if record is None:
-        return
-    responses: tuple[ReaderResponse, ...] = conductor.value(record.course.responses) if record.course.responses else ()
-    yield "RS", tables.rs_rows(study, responses, start)
-    yield "ADTR", tables.adtr_rows(study, clinical.readings if clinical else (), responses, start)
-    yield "ADRS", tables.adrs_rows(study, responses, start)
+    known = with_images(clinical, record, subject)
+    start = tables.start_of(known)
+    yield "DM", tables.dm_rows(study, known)
+    yield "EX", tables.ex_rows(study, known)
+    yield "CM", tables.cm_rows(study, known)
+    yield "LB", tables.lb_rows(study, known)
+    yield "AE", tables.ae_rows(study, known)
+    made = record.course.responses if record else None
+    responses: tuple[ReaderResponse, ...] = conductor.value(made) if made else ()
+    measured = measured_course(conductor, record, known.readings) if record else None
+    courses = (*known.readings, *([measured] if measured else []))
+    numbers = tables.visit_numbers(courses)
+    yield "TU", tables.tu_rows(study, courses, start)
+    yield "TR", tables.tr_rows(study, courses, start, responses)
+    yield "RS", tables.rs_rows(study, responses, start, numbers)
+    yield "ADTR", tables.adtr_rows(study, courses, responses, start)
+    yield "ADRS", tables.adrs_rows(study, responses, start, numbers)
     yield "ADTTE", tables.adtte_rows(study, responses, start)
-    yield "XD", tables.xd_rows(study, subject, _dosimetry(conductor, record))
-
-
-def _dosimetry(conductor: Conductor, record: SubjectRecord) -> Iterable[tables.DosimetryNumber]:
-    lesions = {lesion.lesion_id: lesion.dosimetry for lesion in record.lesions}
-    for region in (*record.dosimetry, *lesions.values()):
-        for result in dosimetry_results(conductor, record.subject.subject_id, region):
-            quantity, _, method = result.quantity.partition(".")
-            cycle = result.path.split("/")[2].removeprefix("cycle-")
-            yield tables.DosimetryNumber(
-                region.name,
-                region.name in lesions,
-                int(cycle) if cycle.isdigit() else None,
-                quantity,
-                method,
-                result.estimate,
-                result.path,
-            )
+    if record is not None:
+        yield "XD", tables.xd_rows(study, subject, dosimetry_numbers(conductor, record), start)
 
 
 def _write(folder: Path, domains: Iterable[tables.Domain], rows: dict[str, list[Row]]) -> list[Path]:

@@ -5,6 +5,8 @@ Long format as REDCap exports it: a record, an event, a repeated instrument and 
 
 from __future__ import annotations
 
+import re
+
 from attrs import field, frozen
 
 from lutra.core.frozen import FrozenMap, frozen_map
@@ -39,6 +41,11 @@ class Field:
     required: bool = False
     low: float | None = None
     high: float | None = None
+
+
+def redcap_code(code: str) -> str:
+    """Write a code as REDCap takes codes of choices: letters, digits and underscores."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", code).strip("_")
 
 
 def _same(*codes: str) -> dict[str, str]:

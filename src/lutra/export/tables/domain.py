@@ -1,4 +1,4 @@
-"""What every submission table has in common: variables with their labels, keys, study days."""
+"""What every submission table has in common: variables with their labels and codes, keys, study days."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from attrs import frozen
 
 Cell = str | int | float | None
 Row = dict[str, Cell]
+LONGEST_TEXT = 200
+"""Of a text in a submission file."""
 
 
 @frozen
@@ -25,23 +27,40 @@ class Variable:
         `text`, `integer`, `float`, `date` or `datetime`.
     origin
         `Collected`, `Derived` or `Assigned`.
+    codes
+        What may stand in it and what that means; empty where anything may.
     """
 
     name: str
     label: str
     type: str = "text"
     origin: str = "Collected"
+    codes: tuple[tuple[str, str], ...] = ()
 
 
 @frozen
 class Domain:
-    """One table: its name, what it holds and its columns."""
+    """One table: its name, what it holds and its columns.
+
+    Parameters
+    ----------
+    structure
+        What one row is.
+    keys
+        Columns that tell rows apart, in the order they are sorted by.
+    kind
+        Class of the standard's model.
+    standard
+        Whether the standard has this table; else it is the sponsor's.
+    """
 
     name: str
     label: str
     structure: str
     variables: tuple[Variable, ...]
     keys: tuple[str, ...]
+    kind: str = "FINDINGS"
+    standard: bool = True
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,6 +80,16 @@ class Domain:
         writer.writeheader()
         writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
         return text.getvalue()
+
+
+def keys(study: str, domain: str, subject: str) -> Row:
+    """Begin a row of a domain."""
+    return {"STUDYID": study, "DOMAIN": domain, "USUBJID": subject}
+
+
+def number_text(value: float) -> str:
+    """Write a number as both the character and the numeric column of a result have it."""
+    return f"{value:.10g}"
 
 
 def numbered(rows: Iterable[Row], column: str) -> list[Row]:
@@ -101,4 +130,4 @@ def common(*, study: bool = True) -> Sequence[Variable]:
 def _cell(value: Cell) -> str:
     if value is None:
         return ""
-    return f"{value:.10g}" if isinstance(value, float) else str(value)
+    return number_text(value) if isinstance(value, float) else str(value)

@@ -6,7 +6,7 @@ import csv
 import io
 from collections import Counter
 
-from lutra.reference.data_dictionary import KEYS, TABLES, Field
+from lutra.reference.data_dictionary import KEYS, TABLES, Field, redcap_code
 
 COLUMNS = (
     "Variable / Field Name",
@@ -35,8 +35,8 @@ VALIDATION = {"number": "number", "integer": "integer", "date": "date_ymd", "dat
 def redcap_dictionary() -> str:
     """Write every field of the clinical tables, one form per table.
 
-    REDCap wants names that are unique in a project: a name that two tables have is preceded by its table, which the reader of the
-    tables knows.
+    REDCap wants names that are unique in a project: a name that two tables have is preceded by its table. It wants codes without
+    spaces and signs: `non-target` is `non_target`. The reader of the tables knows both.
     """
     shared = Counter(f.name for fields in TABLES.values() for f in fields)
     text = io.StringIO(newline="")
@@ -51,13 +51,13 @@ def redcap_dictionary() -> str:
 
 def _row(form: str, field: Field, name: str) -> dict[str, str]:
     kind = {"radio": "radio", "yesno": "yesno"}.get(field.type, "text")
-    choices = " | ".join(f"{code}, {label}" for code, label in field.codes.items()) if kind == "radio" else ""
+    choices = " | ".join(f"{redcap_code(code)}, {label}" for code, label in field.codes.items())
     return {
         "Variable / Field Name": name,
         "Form Name": form,
         "Field Type": kind,
         "Field Label": field.label,
-        "Choices, Calculations, OR Slider Labels": choices,
+        "Choices, Calculations, OR Slider Labels": choices if kind == "radio" else "",
         "Field Note": f"[{field.unit}]" if field.unit else "",
         "Text Validation Type OR Show Slider Number": VALIDATION.get(field.type, ""),
         "Text Validation Min": "" if field.low is None else f"{field.low:g}",

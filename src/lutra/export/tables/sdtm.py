@@ -1,84 +1,46 @@
-"""Rows of the SDTM domains of a study: subjects, exposure, laboratory, adverse events, tumours, and dosimetry.
+"""Rows of the SDTM domains that come from the clinic: subjects, exposure, medication, laboratory, adverse events.
 
-Names of tests are those of the controlled terminology of CDISC where there are any.
+Names of tests and units are those of the controlled terminology of CDISC where there are any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import date
+from collections.abc import Iterable
+from datetime import date, datetime
 
-from attrs import frozen
+from lutra.core.clinical import ClinicalRecord, GivenCycle, InfusionKind, InfusionStep, LabResult
+from lutra.export.tables.domain import Row, iso, keys, number_text, numbered, study_day
+from lutra.reference.analytes import analytes
 
-from lutra.core.clinical import ClinicalRecord, InfusionKind, LabResult
-from lutra.core.estimate import Estimate
-from lutra.core.tumour import ReaderResponse, TumourCourse, TumourReading, TumourVisit
-from lutra.export.tables.domain import Row, iso, numbered, study_day
-
-INVESTIGATOR = "INVESTIGATOR"
+HEMATOLOGY, CHEMISTRY = "HEMATOLOGY", "CHEMISTRY"
 TESTS = {
-    "platelets": ("PLAT", "Platelets"),
-    "neutrophils": ("NEUT", "Neutrophils"),
-    "lymphocytes": ("LYM", "Lymphocytes"),
-    "wbc": ("WBC", "Leukocytes"),
-    "haemoglobin": ("HGB", "Hemoglobin"),
-    "creatinine": ("CREAT", "Creatinine"),
-    "creatinine_clearance": ("CREATCLR", "Creatinine Clearance"),
-    "egfr": ("GFRE", "Glomerular Filtration Rate, Estimated"),
-    "dtpa_clearance": ("GFR", "Glomerular Filtration Rate"),
-    "alt": ("ALT", "Alanine Aminotransferase"),
-    "ast": ("AST", "Aspartate Aminotransferase"),
-    "ggt": ("GGT", "Gamma Glutamyl Transferase"),
-    "alkaline_phosphatase": ("ALP", "Alkaline Phosphatase"),
-    "bilirubin": ("BILI", "Bilirubin"),
-    "albumin": ("ALB", "Albumin"),
-    "potassium": ("K", "Potassium"),
-    "chromogranin_a": ("CGA", "Chromogranin A"),
+    "platelets": ("PLAT", "Platelets", HEMATOLOGY),
+    "neutrophils": ("NEUT", "Neutrophils", HEMATOLOGY),
+    "lymphocytes": ("LYM", "Lymphocytes", HEMATOLOGY),
+    "wbc": ("WBC", "Leukocytes", HEMATOLOGY),
+    "haemoglobin": ("HGB", "Hemoglobin", HEMATOLOGY),
+    "creatinine": ("CREAT", "Creatinine", CHEMISTRY),
+    "creatinine_clearance": ("CREATCLR", "Creatinine Clearance", CHEMISTRY),
+    "egfr": ("GFRE", "Glomerular Filtration Rate, Estimated", CHEMISTRY),
+    "dtpa_clearance": ("GFR", "Glomerular Filtration Rate", CHEMISTRY),
+    "alt": ("ALT", "Alanine Aminotransferase", CHEMISTRY),
+    "ast": ("AST", "Aspartate Aminotransferase", CHEMISTRY),
+    "ggt": ("GGT", "Gamma Glutamyl Transferase", CHEMISTRY),
+    "alkaline_phosphatase": ("ALP", "Alkaline Phosphatase", CHEMISTRY),
+    "bilirubin": ("BILI", "Bilirubin", CHEMISTRY),
+    "albumin": ("ALB", "Albumin", CHEMISTRY),
+    "potassium": ("K", "Potassium", CHEMISTRY),
+    "chromogranin_a": ("CGA", "Chromogranin A", CHEMISTRY),
 }
-"""Test code and name by analyte. [CDISC controlled terminology, LBTESTCD; CGA is the sponsor's]"""
-STATES = {
-    "absent": "ABSENT",
-    "present": "PRESENT",
-    "too small": "TOO SMALL TO MEASURE",
-    "equivocal": "EQUIVOCAL",
-    "unequivocal": "UNEQUIVOCAL",
-    "unequivocal progression": "UNEQUIVOCAL PROGRESSION",
+"""Test code, name and category by analyte. [CDISC controlled terminology, LBTESTCD; CGA is the sponsor's]"""
+UNITS = {
+    "10*9/L": "10^9/L",
+    "10*3/uL": "10^3/uL",
+    "mL/min/{1.73_m2}": "mL/min/1.73m2",
+    "mL/min/1.73 m2": "mL/min/1.73m2",
+    "meq/L": "mEq/L",
 }
-
-
-@frozen
-class DosimetryNumber:
-    """One number of dosimetry.
-
-    Parameters
-    ----------
-    region
-        Lesion id or organ.
-    lesion
-        Whether it is a lesion.
-    cycle
-        None for the sum over cycles.
-    quantity, method
-        `absorbed-dose` and the engine it is by; empty where there is one way only.
-    """
-
-    region: str
-    lesion: bool
-    cycle: int | None
-    quantity: str
-    method: str
-    estimate: Estimate
-    path: str
-
-
-XD_TESTS = {
-    "time-integrated-activity": ("TIA", "Time-Integrated Activity"),
-    "effective-half-life": ("TEFF", "Effective Half-Life"),
-    "mass": ("MASS", "Mass"),
-    "absorbed-dose": ("ABSDOSE", "Mean Absorbed Dose"),
-    "bed": ("BED", "Biologically Effective Dose"),
-    "eqd2": ("EQD2", "Equivalent Dose in 2 Gy Fractions"),
-}
+"""Units that the controlled terminology writes in another way. [CDISC controlled terminology, UNIT]"""
 
 
 def start_of(record: ClinicalRecord | None) -> date | None:
@@ -93,7 +55,7 @@ def dm_rows(study: str, record: ClinicalRecord) -> list[Row]:
     first, last = (min(starts), max(starts)) if starts else (None, None)
     return [
         {
-            **_keys(study, "DM", record.subject_id),
+            **keys(study, "DM", record.subject_id),
             "SUBJID": record.subject_id,
             "RFSTDTC": iso(first),
             "RFXSTDTC": iso(first),
@@ -108,64 +70,94 @@ def dm_rows(study: str, record: ClinicalRecord) -> list[Row]:
 
 
 def ex_rows(study: str, record: ClinicalRecord) -> list[Row]:
-    """One row per cycle: the activity that went in."""
-    start = start_of(record)
+    """One row per cycle: the activity that went in. A cycle of which neither time nor activity is known was not given."""
     rows: list[Row] = []
     for given in record.given:
         step = next((s for s in given.steps if s.kind is InfusionKind.RADIOPHARMACEUTICAL), None)
         began, ended = (step.started_at, step.ended_at) if step else (None, None)
+        if (began or ended or given.prepared_bq) is None:
+            continue
+        dose: Row = {"EXDOSE": given.net_bq / 1e9, "EXDOSU": "GBq"} if given.net_bq is not None else {}
         rows.append(
             {
-                **_keys(study, "EX", record.subject_id),
-                "EXLNKID": f"CYCLE {given.cycle}",
+                **_cycle(study, "EX", record, given),
                 "EXTRT": "LUTETIUM LU-177 OCTREOTATE",
-                "EXDOSE": None if given.net_bq is None else given.net_bq / 1e9,
-                "EXDOSU": "GBq",
+                **dose,
                 "EXDOSFRM": "SOLUTION",
                 "EXROUTE": "INTRAVENOUS",
-                "EXSTDTC": iso(began),
-                "EXENDTC": iso(ended),
-                "EXSTDY": study_day(began.date() if began else None, start),
+                **_period("EX", began, ended, start_of(record)),
             }
         )
     return numbered(rows, "EXSEQ")
 
 
 def cm_rows(study: str, record: ClinicalRecord) -> list[Row]:
-    """One row per drug: amino acids and premedication."""
-    start = start_of(record)
+    """One row per drug: amino acids, of which a time is known, and premedication, which is named where it was given."""
     rows: list[Row] = [
         {
-            **_keys(study, "CM", record.subject_id),
-            "CMLNKID": f"CYCLE {given.cycle}",
+            **_cycle(study, "CM", record, given),
             "CMTRT": step.name.upper(),
             "CMCAT": "KIDNEY PROTECTION" if step.kind is InfusionKind.AMINO_ACIDS else "PREMEDICATION",
-            "CMSTDTC": iso(step.started_at),
-            "CMENDTC": iso(step.ended_at),
-            "CMSTDY": study_day(step.started_at.date() if step.started_at else None, start),
+            **_period("CM", step.started_at, step.ended_at, start_of(record)),
         }
         for given in record.given
         for step in given.steps
-        if step.kind is not InfusionKind.RADIOPHARMACEUTICAL
+        if _given_beside(step)
     ]
     return numbered(rows, "CMSEQ")
 
 
+def _given_beside(step: InfusionStep) -> bool:
+    if step.kind is InfusionKind.AMINO_ACIDS:
+        return step.started_at is not None or step.ended_at is not None
+    return step.kind is InfusionKind.PREMEDICATION
+
+
+def _cycle(study: str, domain: str, record: ClinicalRecord, given: GivenCycle) -> Row:
+    return {**keys(study, domain, record.subject_id), f"{domain}LNKID": f"CYCLE {given.cycle}"}
+
+
+def _period(prefix: str, began: datetime | date | None, ended: datetime | date | None, start: date | None) -> Row:
+    return {
+        f"{prefix}STDTC": iso(began),
+        f"{prefix}ENDTC": iso(ended),
+        f"{prefix}STDY": study_day(_day(began), start),
+        f"{prefix}ENDY": study_day(_day(ended), start),
+    }
+
+
+def _day(moment: datetime | date | None) -> date | None:
+    return moment.date() if isinstance(moment, datetime) else moment
+
+
+# ---- laboratory ----
 def lb_rows(study: str, record: ClinicalRecord) -> list[Row]:
     """One row per result, those that are missing with their reason."""
     start = start_of(record)
-    return numbered((_lab(study, record.subject_id, lab, start) for lab in record.labs), "LBSEQ")
+    before = _last_before(record.labs, start)
+    return numbered((_lab(study, record.subject_id, lab, start, before) for lab in record.labs), "LBSEQ")
 
 
-def _lab(study: str, subject: str, lab: LabResult, start: date | None) -> Row:
-    code, name = TESTS.get(lab.analyte, (lab.analyte.upper()[:8], lab.analyte))
+def _last_before(labs: Iterable[LabResult], start: date | None) -> frozenset[LabResult]:
+    """Last values on or before the day of the first treatment, by analyte: what decisions take for the baseline."""
+    last: dict[str, LabResult] = {}
+    for lab in sorted(labs, key=lambda lab: lab.taken_on):
+        if lab.value is not None and start is not None and lab.taken_on <= start:
+            last[lab.analyte] = lab
+    return frozenset(last.values())
+
+
+def _lab(study: str, subject: str, lab: LabResult, start: date | None, before: frozenset[LabResult]) -> Row:
+    code, name, category = TESTS.get(lab.analyte, (lab.analyte.upper()[:8], lab.analyte, ""))
     value, _, unit = lab.as_written.partition(" ")
     row: Row = {
-        **_keys(study, "LB", subject),
+        **keys(study, "LB", subject),
         "LBTESTCD": code,
         "LBTEST": name,
+        "LBCAT": category,
         "LBSTNRLO": lab.lln,
         "LBSTNRHI": lab.uln,
+        "LBLOBXFL": "Y" if lab in before else "",
         "LBDTC": iso(lab.taken_on),
         "LBDY": study_day(lab.taken_on, start),
     }
@@ -175,180 +167,35 @@ def _lab(study: str, subject: str, lab: LabResult, start: date | None) -> Row:
     known = lab.lln is not None or lab.uln is not None
     return row | {
         "LBORRES": value,
-        "LBORRESU": unit,
-        "LBSTRESC": f"{lab.value:.6g}",
+        "LBORRESU": UNITS.get(unit, unit),
+        "LBORNRLO": _original(lab, unit, lab.lln),
+        "LBORNRHI": _original(lab, unit, lab.uln),
+        "LBSTRESC": number_text(lab.value),
         "LBSTRESN": lab.value,
-        "LBSTRESU": lab.unit,
+        "LBSTRESU": UNITS.get(lab.unit, lab.unit),
         "LBNRIND": "LOW" if low else "HIGH" if high else "NORMAL" if known else "",
     }
 
 
+def _original(lab: LabResult, unit: str, limit: float | None) -> str:
+    """Write a limit of normal in the unit of the result as the laboratory gave it; the tables have both in one unit."""
+    factor = analytes()[lab.analyte].factor(unit) if lab.analyte in analytes() else None
+    return "" if limit is None or factor is None else f"{limit / factor:.6g}"
+
+
+# ---- adverse events ----
 def ae_rows(study: str, record: ClinicalRecord) -> list[Row]:
-    """One row per adverse event."""
-    start = start_of(record)
+    """One row per adverse event. Its dictionary term is left to who has the dictionary."""
     said = {True: "Y", False: "N", None: ""}
     rows: list[Row] = [
         {
-            **_keys(study, "AE", record.subject_id),
+            **keys(study, "AE", record.subject_id),
             "AETERM": event.term,
             "AESER": said[event.serious],
             "AEREL": {True: "RELATED", False: "NOT RELATED", None: ""}[event.related],
-            "AETOXGR": None if event.grade is None else str(event.grade),
-            "AESTDTC": iso(event.started_on),
-            "AEENDTC": iso(event.ended_on),
-            "AESTDY": study_day(event.started_on, start),
+            "AETOXGR": str(event.grade) if event.grade else "",
+            **_period("AE", event.started_on, event.ended_on, start_of(record)),
         }
         for event in record.events
     ]
     return numbered(rows, "AESEQ")
-
-
-# ---- tumours ----
-def tu_rows(study: str, courses: Iterable[TumourCourse], start: date | None) -> list[Row]:
-    """One row per lesion and reader, at the visit that has it first."""
-    rows: list[Row] = []
-    for course in courses:
-        for lesion in course.lesions:
-            first = next((v for v in course.visits if any(r.lesion == lesion.lesion for r in v.readings)), None)
-            place = lesion.location.upper()
-            rows.append(
-                {
-                    **_keys(study, "TU", course.subject),
-                    "TULNKID": lesion.lesion,
-                    "TUTESTCD": "TUMIDENT",
-                    "TUTEST": "Tumor Identification",
-                    "TUORRES": lesion.kind.upper(),
-                    "TUSTRESC": lesion.kind.upper(),
-                    "TULOC": "LYMPH NODE" if lesion.node and "LYMPH NODE" not in place else place,
-                    "TUMETHOD": "CT SCAN",
-                    **_reader("TU", course.reader),
-                    **(_visit("TU", first, start) if first else {}),
-                }
-            )
-    return numbered(rows, "TUSEQ")
-
-
-def tr_rows(study: str, courses: Iterable[TumourCourse], start: date | None) -> list[Row]:
-    """One row per diameter or state, lesion, visit and reader."""
-    rows: list[Row] = []
-    for course in courses:
-        kinds = {lesion.lesion: lesion.kind for lesion in course.lesions}
-        for visit in course.visits:
-            for reading in visit.readings:
-                keys: Row = {
-                    **_keys(study, "TR", course.subject),
-                    "TRGRPID": kinds.get(reading.lesion, "new").upper(),
-                    "TRLNKID": reading.lesion,
-                    **_reader("TR", course.reader),
-                    **_visit("TR", visit, start),
-                }
-                rows += [{**keys, **found} for found in _reading(reading)]
-    return numbered(rows, "TRSEQ")
-
-
-def _reading(reading: TumourReading) -> Iterator[Row]:
-    if reading.state == "not evaluated":
-        yield {"TRTESTCD": "LDIAM", "TRTEST": "Longest Diameter", "TRSTAT": "NOT DONE", "TRREASND": "NOT EVALUABLE"}
-        yield {"TRTESTCD": "TUMSTATE", "TRTEST": "Tumor State", "TRORRES": "NOT EVALUABLE", "TRSTRESC": "NOT EVALUABLE"}
-        return
-    for code, name, size in (
-        ("LDIAM", "Longest Diameter", reading.long_mm),
-        ("LPERP", "Longest Perpendicular", reading.short_mm),
-    ):
-        if size is not None:
-            text = f"{size:.10g}"
-            yield {
-                "TRTESTCD": code,
-                "TRTEST": name,
-                "TRORRES": text,
-                "TRORRESU": "mm",
-                "TRSTRESC": text,
-                "TRSTRESN": size,
-                "TRSTRESU": "mm",
-            }
-    if reading.state in STATES:
-        state = STATES[reading.state]
-        yield {"TRTESTCD": "TUMSTATE", "TRTEST": "Tumor State", "TRORRES": state, "TRSTRESC": state}
-
-
-def rs_rows(study: str, responses: Iterable[ReaderResponse], start: date | None) -> list[Row]:
-    """Target, non-target, new-lesion and overall response of each visit, then the best response."""
-    rows: list[Row] = []
-    for response in responses:
-        for n, t in enumerate(response.timepoints, start=1):
-            keys: Row = {
-                **_keys(study, "RS", response.subject),
-                "RSCAT": "RECIST 1.1",
-                **_reader("RS", response.reader),
-                "VISITNUM": n,
-                "VISIT": t.visit.upper(),
-                "RSDTC": iso(t.on),
-                "RSDY": study_day(t.on, start),
-            }
-            rows += [
-                {**keys, "RSTESTCD": code, "RSTEST": name, "RSORRES": result.upper(), "RSSTRESC": result.upper()}
-                for code, name, result in (
-                    ("TRGRESP", "Target Response", t.target),
-                    ("NTRGRESP", "Non-target Response", t.non_target),
-                    ("NEWLIND", "New Lesion Indicator", "Y" if t.new_lesion else "N"),
-                    ("OVRLRESP", "Overall Response", t.overall),
-                )
-                if result is not None
-            ]
-        rows.append(
-            {
-                **_keys(study, "RS", response.subject),
-                "RSCAT": "RECIST 1.1",
-                **_reader("RS", response.reader),
-                "RSTESTCD": "BESTRESP",
-                "RSTEST": "Best Response",
-                "RSORRES": response.endpoints.bor,
-                "RSSTRESC": response.endpoints.bor,
-            }
-        )
-    return numbered(rows, "RSSEQ")
-
-
-# ---- dosimetry ----
-def xd_rows(study: str, subject: str, numbers: Iterable[DosimetryNumber]) -> list[Row]:
-    """One row per number, with its uncertainty and where it comes from."""
-    rows: list[Row] = []
-    for number in numbers:
-        code, name = XD_TESTS.get(number.quantity, (number.quantity.upper().replace("-", "")[:8], number.quantity))
-        estimate, unit = number.estimate, number.estimate.unit.value
-        rows.append(
-            {
-                **_keys(study, "XD", subject),
-                "XDLNKID": number.region if number.lesion else "",
-                "XDLOC": number.region.upper(),
-                "XDTESTCD": code,
-                "XDTEST": name,
-                "XDMETHOD": number.method.upper(),
-                "XDCYCLE": number.cycle,
-                "XDORRES": f"{estimate.value:.6g}",
-                "XDORRESU": unit,
-                "XDSTRESN": estimate.value,
-                "XDSTRESU": unit,
-                "XDSTRU": estimate.evaluated_sd or None,
-                "XDUNEVAL": "; ".join(estimate.not_evaluated),
-                "XDPATH": number.path,
-            }
-        )
-    return numbered(rows, "XDSEQ")
-
-
-def _keys(study: str, domain: str, subject: str) -> Row:
-    return {"STUDYID": study, "DOMAIN": domain, "USUBJID": subject}
-
-
-def _reader(prefix: str, reader: str) -> Row:
-    return {f"{prefix}EVAL": INVESTIGATOR, f"{prefix}EVALID": reader}
-
-
-def _visit(prefix: str, visit: TumourVisit, start: date | None) -> Row:
-    return {
-        "VISITNUM": visit.number,
-        "VISIT": visit.name.upper(),
-        f"{prefix}DTC": iso(visit.on),
-        f"{prefix}DY": study_day(visit.on, start),
-    }

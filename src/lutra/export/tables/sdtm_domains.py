@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from lutra.export.tables.domain import Domain, Variable, common
+from lutra.export.tables.dosimetry import TESTS as XD_TESTS
+from lutra.export.tables.sdtm import TESTS as LB_TESTS
 
 V = Variable
+YES = (("Y", "Yes"),)
+YES_NO = (("Y", "Yes"), ("N", "No"))
+NOT_DONE = (("NOT DONE", "Not done"),)
 VISITS = (V("VISITNUM", "Visit Number", "float"), V("VISIT", "Visit Name"))
 
 
@@ -12,6 +17,15 @@ def _when(prefix: str) -> tuple[Variable, ...]:
     return (
         V(f"{prefix}DTC", "Date/Time", "datetime"),
         V(f"{prefix}DY", "Study Day", "integer", "Derived"),
+    )
+
+
+def _period(prefix: str, what: str) -> tuple[Variable, ...]:
+    return (
+        V(f"{prefix}STDTC", f"Start Date/Time of {what}", "datetime"),
+        V(f"{prefix}ENDTC", f"End Date/Time of {what}", "datetime"),
+        V(f"{prefix}STDY", f"Study Day of Start of {what}", "integer", "Derived"),
+        V(f"{prefix}ENDY", f"Study Day of End of {what}", "integer", "Derived"),
     )
 
 
@@ -26,7 +40,7 @@ def _read(prefix: str) -> tuple[Variable, ...]:
 TU = Domain(
     "TU",
     "Tumor/Lesion Identification",
-    "One record per identified tumor per reader",
+    "One record per tumor, part or mass per reader",
     (
         *common(),
         _seq("TU"),
@@ -59,9 +73,11 @@ TR = Domain(
         V("TRSTRESC", "Character Result/Finding in Std Format", origin="Derived"),
         V("TRSTRESN", "Numeric Result/Finding in Standard Units", "float", "Derived"),
         V("TRSTRESU", "Standard Units", origin="Derived"),
-        V("TRSTAT", "Completion Status"),
+        V("TRSTAT", "Completion Status", codes=NOT_DONE),
         V("TRREASND", "Reason Not Done"),
         *_read("TR"),
+        V("TRACPTFL", "Accepted Record Flag", codes=YES),
+        V("TRDRVFL", "Derived Flag", "text", "Derived", YES),
         *VISITS,
         *_when("TR"),
     ),
@@ -80,6 +96,7 @@ RS = Domain(
         V("RSORRES", "Response Assessment Original Result", origin="Derived"),
         V("RSSTRESC", "Response Assessment Result in Std Format", origin="Derived"),
         *_read("RS"),
+        V("RSACPTFL", "Accepted Record Flag", codes=YES),
         *VISITS,
         *_when("RS"),
     ),
@@ -98,11 +115,10 @@ EX = Domain(
         V("EXDOSU", "Dose Units", origin="Assigned"),
         V("EXDOSFRM", "Dose Form", origin="Assigned"),
         V("EXROUTE", "Route of Administration", origin="Assigned"),
-        V("EXSTDTC", "Start Date/Time of Treatment", "datetime"),
-        V("EXENDTC", "End Date/Time of Treatment", "datetime"),
-        V("EXSTDY", "Study Day of Start of Treatment", "integer", "Derived"),
+        *_period("EX", "Treatment"),
     ),
     ("STUDYID", "USUBJID", "EXTRT", "EXSTDTC"),
+    "INTERVENTIONS",
 )
 CM = Domain(
     "CM",
@@ -114,11 +130,10 @@ CM = Domain(
         V("CMLNKID", "Link ID"),
         V("CMTRT", "Reported Name of Drug, Med, or Therapy"),
         V("CMCAT", "Category for Medication", origin="Assigned"),
-        V("CMSTDTC", "Start Date/Time of Medication", "datetime"),
-        V("CMENDTC", "End Date/Time of Medication", "datetime"),
-        V("CMSTDY", "Study Day of Start of Medication", "integer", "Derived"),
+        *_period("CM", "Medication"),
     ),
     ("STUDYID", "USUBJID", "CMTRT", "CMSTDTC"),
+    "INTERVENTIONS",
 )
 LB = Domain(
     "LB",
@@ -127,18 +142,28 @@ LB = Domain(
     (
         *common(),
         _seq("LB"),
-        V("LBTESTCD", "Lab Test or Examination Short Name", origin="Assigned"),
+        V(
+            "LBTESTCD",
+            "Lab Test or Examination Short Name",
+            "text",
+            "Assigned",
+            tuple((c, n) for c, n, _ in LB_TESTS.values()),
+        ),
         V("LBTEST", "Lab Test or Examination Name", origin="Assigned"),
+        V("LBCAT", "Category for Lab Test", origin="Assigned"),
         V("LBORRES", "Result or Finding in Original Units"),
         V("LBORRESU", "Original Units"),
+        V("LBORNRLO", "Reference Range Lower Limit in Orig Unit"),
+        V("LBORNRHI", "Reference Range Upper Limit in Orig Unit"),
         V("LBSTRESC", "Character Result/Finding in Std Format", origin="Derived"),
         V("LBSTRESN", "Numeric Result/Finding in Standard Units", "float", "Derived"),
         V("LBSTRESU", "Standard Units", origin="Derived"),
         V("LBSTNRLO", "Reference Range Lower Limit-Std Units", "float", "Derived"),
         V("LBSTNRHI", "Reference Range Upper Limit-Std Units", "float", "Derived"),
         V("LBNRIND", "Reference Range Indicator", origin="Derived"),
-        V("LBSTAT", "Completion Status"),
+        V("LBSTAT", "Completion Status", codes=NOT_DONE),
         V("LBREASND", "Reason Test Not Done"),
+        V("LBLOBXFL", "Last Observation Before Exposure Flag", "text", "Derived", YES),
         *_when("LB"),
     ),
     ("STUDYID", "USUBJID", "LBTESTCD", "LBDTC"),
@@ -151,14 +176,13 @@ AE = Domain(
         *common(),
         _seq("AE"),
         V("AETERM", "Reported Term for the Adverse Event"),
-        V("AESER", "Serious Event"),
+        V("AESER", "Serious Event", codes=YES_NO),
         V("AEREL", "Causality"),
         V("AETOXGR", "Standard Toxicity Grade"),
-        V("AESTDTC", "Start Date/Time of Adverse Event", "datetime"),
-        V("AEENDTC", "End Date/Time of Adverse Event", "datetime"),
-        V("AESTDY", "Study Day of Start of Adverse Event", "integer", "Derived"),
+        *_period("AE", "Adverse Event"),
     ),
     ("STUDYID", "USUBJID", "AETERM", "AESTDTC"),
+    "EVENTS",
 )
 DM = Domain(
     "DM",
@@ -177,6 +201,7 @@ DM = Domain(
         V("SEX", "Sex"),
     ),
     ("STUDYID", "USUBJID"),
+    "SPECIAL PURPOSE",
 )
 XD = Domain(
     "XD",
@@ -186,19 +211,38 @@ XD = Domain(
         *common(),
         _seq("XD"),
         V("XDLNKID", "Link ID: the lesion, as in TU", origin="Assigned"),
-        V("XDLOC", "Region", origin="Assigned"),
-        V("XDTESTCD", "Dosimetry Test Short Name", origin="Assigned"),
+        V(
+            "XDTESTCD",
+            "Dosimetry Test Short Name",
+            "text",
+            "Assigned",
+            tuple((t.code, t.meaning) for t in XD_TESTS.values()),
+        ),
         V("XDTEST", "Dosimetry Test Name", origin="Assigned"),
-        V("XDMETHOD", "Method: dose engine or model", origin="Assigned"),
-        V("XDCYCLE", "Cycle; empty for the sum over cycles", "integer", "Derived"),
-        V("XDORRES", "Result", origin="Derived"),
-        V("XDORRESU", "Unit (UCUM)", origin="Derived"),
+        V(
+            "XDCAT",
+            "Category",
+            "text",
+            "Assigned",
+            (("LESION", "Lesion"), ("NORMAL TISSUE", "Organ, rest of the body, or all of it")),
+        ),
+        V("XDORRES", "Result in Original Units", origin="Derived"),
+        V("XDORRESU", "Original Units (UCUM)", origin="Assigned"),
+        V("XDSTRESC", "Character Result in Standard Units", origin="Derived"),
         V("XDSTRESN", "Numeric Result in Standard Units", "float", "Derived"),
-        V("XDSTRESU", "Standard Units (UCUM)", origin="Derived"),
+        V("XDSTRESU", "Standard Units (UCUM)", origin="Assigned"),
         V("XDSTRU", "Standard Uncertainty, Evaluated Sources", "float", "Derived"),
         V("XDUNEVAL", "Sources of Uncertainty Not Evaluated", origin="Derived"),
+        V("XDSTAT", "Completion Status", "text", "Derived", NOT_DONE),
+        V("XDREASND", "Reason Not Done", origin="Derived"),
+        V("XDLOC", "Region; empty for a lesion", origin="Assigned"),
+        V("XDMETHOD", "Method: dose engine or model of the fit", origin="Assigned"),
+        V("XDCYCLE", "Cycle; empty for the sum over cycles", "integer", "Derived"),
+        *_when("XD"),
+        V("XDHOURS", "Hours Since Start of Administration", "float", "Derived"),
         V("XDPATH", "Result Path, for lutra why", origin="Assigned"),
     ),
-    ("STUDYID", "USUBJID", "XDLOC", "XDCYCLE", "XDTESTCD", "XDMETHOD"),
+    ("STUDYID", "USUBJID", "XDLNKID", "XDLOC", "XDCYCLE", "XDTESTCD", "XDMETHOD", "XDDTC"),
+    standard=False,
 )
 DOMAINS = (DM, EX, CM, LB, AE, TU, TR, RS, XD)

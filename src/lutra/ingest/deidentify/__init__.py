@@ -6,7 +6,7 @@ typed text, `rules` and `dataset` clean a dataset, `refusals` names what cannot 
 """
 
 from lutra.ingest.deidentify.dataset import texts
-from lutra.ingest.deidentify.file import DESCRIPTIONS, CleanFile, Deidentifier, DeidentifySettings, Trial
+from lutra.ingest.deidentify.file import DESCRIPTIONS, CleanFile, Deidentifier, DeidentifySettings
 from lutra.ingest.deidentify.key import PseudonymKey
 from lutra.ingest.deidentify.key_file import create_key, default_key_path, read_key, require_outside
 from lutra.ingest.deidentify.subject import read_pseudonyms
@@ -17,7 +17,6 @@ __all__ = [
     "Deidentifier",
     "DeidentifySettings",
     "PseudonymKey",
-    "Trial",
     "create_key",
     "default_key_path",
     "read_key",

@@ -14,6 +14,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian
 
+from lutra.core.clinical_trial import ClinicalTrial
 from lutra.core.errors import InputError, Unreadable
 from lutra.core.frozen import FrozenMap
 from lutra.ingest.deidentify.dataset import Cleaner, LeftBehind, Wording
@@ -40,26 +41,6 @@ ANCHORS = ("Acquisition", "Series", "Content", "StructureSet", "Study")
 
 
 @frozen
-class Trial:
-    """Which clinical trial images belong to (PS3.3 C.7.1.3). Empty where it is not known, but the first two.
-
-    Parameters
-    ----------
-    sponsor, protocol
-        (0012,0010) and (0012,0020).
-    title
-        (0012,0021) of the protocol.
-    site
-        (0012,0030).
-    """
-
-    sponsor: str
-    protocol: str
-    title: str = ""
-    site: str = ""
-
-
-@frozen
 class DeidentifySettings:
     """What a study asks of de-identification.
 
@@ -79,7 +60,7 @@ class DeidentifySettings:
     time_zone: str = "UTC"
     descriptions: str = "clean"
     words: frozenset[str] = frozenset()
-    trial: Trial | None = None
+    trial: ClinicalTrial | None = None
 
 
 @frozen
@@ -217,17 +198,10 @@ def _name(new: Dataset, subject: SubjectIdentity, settings: DeidentifySettings) 
     new.DeidentificationMethod = "Lutra" if cleaned else "Lutra, descriptions kept as typed"
     new.LongitudinalTemporalInformationModified = "MODIFIED"
     if settings.trial is not None:
-        _in_trial(new, subject, settings.trial)
+        for keyword, value in settings.trial.elements(subject.pseudonym).items():
+            setattr(new, keyword, value)
     wanted = CODES if cleaned else {code: CODES[code] for code in CODES if code not in ("113100", "113105")}
     new.DeidentificationMethodCodeSequence = [_code(value, meaning) for value, meaning in wanted.items()]
-
-
-def _in_trial(new: Dataset, subject: SubjectIdentity, trial: Trial) -> None:
-    """Write the Clinical Trial Subject Module; the subject's identifier is the pseudonym."""
-    new.ClinicalTrialSponsorName, new.ClinicalTrialProtocolID = trial.sponsor, trial.protocol
-    new.ClinicalTrialProtocolName = trial.title
-    new.ClinicalTrialSiteID, new.ClinicalTrialSiteName = trial.site, ""
-    new.ClinicalTrialSubjectID = subject.pseudonym
 
 
 def _code(value: str, meaning: str) -> Dataset:

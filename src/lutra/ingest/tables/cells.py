@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
-from lutra.reference.data_dictionary import Field
+from lutra.reference.data_dictionary import Field, redcap_code
 
 Value = str | float | int | bool | date | datetime | None
 EMPTY = frozenset({"", ".", "na", "n/a", "nan", "null"})
@@ -90,9 +90,9 @@ def _moment(text: str, zone: ZoneInfo) -> Value | Broken:
 
 
 def _code(field: Field, text: str) -> Value | Broken:
-    by_text = {code.lower(): code for code in field.codes} | {
-        label.lower(): code for code, label in field.codes.items()
-    }
+    by_text = {redcap_code(code).lower(): code for code in field.codes}
+    by_text |= {code.lower(): code for code in field.codes}
+    by_text |= {label.lower(): code for code, label in field.codes.items()}
     code = by_text.get(text.lower())
     if code is None:
         shown = ", ".join(c if c == label else f"{c} ({label})" for c, label in field.codes.items())

@@ -76,6 +76,7 @@ def assess_course(course: TumourCourse, *, back_date: bool = True) -> Outcome[tu
                 nadir if targets else None,
                 _words(target, non_target, sure, doubtful, total, baseline, nadir, lacking),
                 visit.accepted,
+                not lacking,
             )
         )
         for name in doubtful:

@@ -1,0 +1,198 @@
+"""Who responds by RECIST 1.1: the lesion model carried to the sum of the targets of a patient.
+
+A linear mixed model gives the log ratio of every lesion's diameter; drawn many times, with the patient's own deviation, it gives
+the sum of the targets as RECIST chooses them, and so the probabilities of its categories. A second arm gives the probability of a
+new lesion. The comparator that was fixed in advance is the mean probability of response of a patient's lesions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from attrs import field, frozen
+from scipy import stats
+
+from lutra.core.errors import OutsideValidity
+from lutra.core.finding import Finding, Outcome, Severity
+from lutra.core.frozen import float64
+from lutra.stats.firth import firth_logistic
+from lutra.stats.linear_mixed import fit_linear_mixed
+
+Array = npt.NDArray[np.float64]
+DRAWS = 1000
+PARAMETER_DRAWS = 100
+"""Of the coefficients, for the interval of a probability."""
+RESPONSE, GROWTH, GROWTH_MM = -0.30, 0.20, 5.0
+"""Changes of the sum at which it is a response or progression [eisenhauer2009]."""
+LEAST_EVENTS = 3
+
+
+@frozen(eq=False)
+class PatientModel:
+    """A fitted model; everything a prediction needs, and the range it was made in.
+
+    Parameters
+    ----------
+    predictors
+        Names of the columns of lesions.
+    coefficients, covariance
+        Of the lesion model, the intercept first. (p + 1,), (p + 1, p + 1)
+    sd_patient, sd_rest
+        Of the log ratio. [1]
+    low, high
+        Least and greatest value of each predictor it was fitted to. (p,)
+    new_lesion
+        Coefficients of a new lesion: intercept, and each patient-level predictor; None with too few of them.
+    """
+
+    predictors: tuple[str, ...]
+    coefficients: Array = field(converter=float64)
+    covariance: Array = field(converter=float64)
+    sd_patient: float
+    sd_rest: float
+    low: Array = field(converter=float64)
+    high: Array = field(converter=float64)
+    new_lesion: Array | None = None
+
+
+@frozen
+class PatientPrediction:
+    """Probabilities for one patient.
+
+    Parameters
+    ----------
+    response, growth, new_lesion, progression
+        Of CR or PR of the sum, of its progression, of a new lesion, and of progression by either. [1]
+    response_95
+        Interval of the first from the uncertainty of the coefficients. [1]
+    expected_change
+        Mean relative change of the sum. [1]
+    """
+
+    response: float
+    response_95: tuple[float, float]
+    growth: float
+    new_lesion: float | None
+    progression: float
+    expected_change: float
+
+
+def fit_patient_model(
+    predictors: Sequence[str],
+    x: Array,
+    log_ratio: Array,
+    patients: npt.NDArray[np.intp],
+    patient_x: Array | None = None,
+    new_lesion: Array | None = None,
+) -> PatientModel:
+    """Fit both arms.
+
+    Parameters
+    ----------
+    x
+        Predictors of lesions, without an intercept. (n, p)
+    log_ratio
+        log of diameter after over before. (n,)
+    patients
+        Codes of the patients of lesions. (n,)
+    patient_x, new_lesion
+        Predictors of patients and whether a new lesion came. (m, q), (m,)
+
+    Raises
+    ------
+    OutsideValidity
+        As :func:`lutra.stats.linear_mixed.fit_linear_mixed`, or if it did not converge.
+    """
+    fit = fit_linear_mixed(np.column_stack([np.ones(len(x)), x]), log_ratio, [patients])
+    if not fit.converged:
+        raise OutsideValidity("the lesion model did not converge", required="fewer predictors, or more patients")
+    arm = None
+    if (
+        patient_x is not None
+        and new_lesion is not None
+        and LEAST_EVENTS <= new_lesion.sum() <= len(new_lesion) - LEAST_EVENTS
+    ):
+        arm, _ = firth_logistic(np.column_stack([np.ones(len(patient_x)), patient_x]), new_lesion)
+    return PatientModel(
+        tuple(predictors),
+        fit.coefficients,
+        fit.covariance,
+        fit.sd_groups[0],
+        fit.sd_residual,
+        x.min(axis=0),
+        x.max(axis=0),
+        arm,
+    )
+
+
+def predict_patient(
+    model: PatientModel, x: Array, before_mm: Array, seed: int, patient_x: Array | None = None
+) -> Outcome[PatientPrediction]:
+    """Predict one patient from its target lesions.
+
+    Parameters
+    ----------
+    x
+        Predictors of the targets, as :func:`lutra.response.recist.rules.choose_targets` chooses them. (k, p)
+    before_mm
+        Their size at the baseline. [mm] (k,)
+    patient_x
+        Predictors of a new lesion. (q,)
+
+    Returns
+    -------
+    Outcome
+        With `predict.extrapolates` where a predictor lies outside of what the model was fitted to; None and
+        `predict.no-target` without a target.
+    """
+    if len(before_mm) == 0:
+        text = "no target lesion with every predictor: nothing can be predicted of this patient"
+        return Outcome(None, (Finding(Severity.UNDETERMINED, "predict.no-target", text),))
+    rng = np.random.default_rng(seed)
+    design = np.column_stack([np.ones(len(x)), x])
+    noise = model.sd_patient * rng.normal(size=(DRAWS, 1)) + model.sd_rest * rng.normal(size=(DRAWS, len(x)))
+    change, grown_mm = _sums(design @ model.coefficients, noise, before_mm)
+    spread = rng.multivariate_normal(model.coefficients, model.covariance, PARAMETER_DRAWS)
+    others = [float((_sums(design @ b, noise, before_mm)[0] <= RESPONSE).mean()) for b in spread]
+    low, high = np.quantile(others, (0.025, 0.975))
+    growth = float(((change >= GROWTH) & (grown_mm >= GROWTH_MM)).mean())
+    new: float | None = None
+    if model.new_lesion is not None and patient_x is not None:
+        new = float(1 / (1 + np.exp(-(model.new_lesion[0] + patient_x @ model.new_lesion[1:]))))
+    stays = 1.0 if new is None else 1 - new
+    prediction = PatientPrediction(
+        float((change <= RESPONSE).mean()) * stays,
+        (float(low) * stays, float(high) * stays),
+        growth,
+        new,
+        1 - (1 - growth) * stays,
+        float(change.mean()),
+    )
+    return Outcome(prediction, tuple(_doubts(model, x)))
+
+
+def mean_lesion_probability(model: PatientModel, x: Array) -> float:
+    """Give the comparator: mean over lesions of the probability that each shrinks by 30 %. [1]"""
+    expected = np.column_stack([np.ones(len(x)), x]) @ model.coefficients
+    sd = np.hypot(model.sd_patient, model.sd_rest)
+    z = (np.log(1 + RESPONSE) - expected) / sd
+    return float(np.mean(stats.norm.cdf(z)))
+
+
+def _sums(expected: Array, noise: Array, before_mm: Array) -> tuple[Array, Array]:
+    after = (before_mm * np.exp(expected + noise)).sum(axis=1)
+    before = before_mm.sum()
+    return after / before - 1, after - before
+
+
+def _doubts(model: PatientModel, x: Array) -> Sequence[Finding]:
+    found = []
+    for n, name in enumerate(model.predictors):
+        outside = x[(x[:, n] < model.low[n]) | (x[:, n] > model.high[n]), n]
+        if outside.size:
+            made_in = f"{model.low[n]:.3g} to {model.high[n]:.3g}"
+            text = f"{name} of {outside[0]:.3g} lies outside of {made_in}, which the model was made in: the prediction extrapolates"
+            found.append(Finding(Severity.WARNING, "predict.extrapolates", text))
+    return found

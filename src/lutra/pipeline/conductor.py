@@ -74,6 +74,9 @@ class OneFile:
 
 Input = Made | Files | OneFile | tuple[Made, ...] | Any
 
+GIVEN = "="
+"""Before the digest of a value given as it is, which no step made: an equal result of some step is not where it came from."""
+
 VALUES_IN_MEMORY = 6
 """Loaded values kept: a volume is used by every region in it, right after one another."""
 
@@ -217,7 +220,7 @@ def _input_digests(given: Input) -> tuple[str, ...]:
         return (given.source.sha256,)
     if _is_many(given):
         return tuple(item.reference for item in given)
-    return (digest(given),)
+    return (GIVEN + digest(given),)
 
 
 def _is_many(given: Input) -> bool:

@@ -20,7 +20,7 @@ class StepKey:
     step
         Qualified name, `stage.what@version` or a plugin's name.
     inputs
-        Digest of each input by argument name; of a source file, its SHA-256.
+        Digest of each input by argument name; of a source file, its SHA-256; of a value that no step made, its digest behind "=".
     settings
         Digest of the settings the step was given.
     code

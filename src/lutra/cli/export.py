@@ -9,7 +9,7 @@ import typer
 
 from lutra.cli import show
 
-app = typer.Typer(no_args_is_help=True, help="Tables of a study for others: SDTM, ADaM-style, REDCap.")
+app = typer.Typer(no_args_is_help=True, help="Tables of a study for others: SDTM, ADaM-style, REDCap, analysis.")
 
 
 @app.command("tables")
@@ -22,6 +22,25 @@ def export_tables(
     """Write SDTM domains, ADaM-style data sets, the dosimetry domain, their definition files and the REDCap dictionary."""
     from lutra.pipeline.study import StudyFolder
     from lutra.pipeline.table_export import export_tables as export
+
+    with show.reported():
+        written = export(StudyFolder(directory), out)
+    if json:
+        show.print_json({"files": [str(path) for path in written]})
+    else:
+        show.out.print(f"{len(written)} files: {out}")
+
+
+@app.command("analysis")
+def export_analysis(
+    directory: Annotated[Path, typer.Argument(help="Study folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder to make; must be empty or not exist.", show_default=False)],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Write one row per lesion and landmark, one per patient and one per interval: CSV, Parquet, dictionary and lineage."""
+    from lutra.pipeline.analysis_export import export_analysis as export
+    from lutra.pipeline.study import StudyFolder
 
     with show.reported():
         written = export(StudyFolder(directory), out)

@@ -19,13 +19,16 @@ def predict(
     patients: Annotated[Path, typer.Argument(metavar="PATIENTS.csv", help="One row per patient.", show_default=False)],
     spec: Annotated[Path, typer.Option(help="Models to fit, as TOML: docs/predict.md.", show_default=False)],
     *,
+    intervals: Annotated[
+        Path | None, typer.Option(help="One row per patient and interval, for values that change.", show_default=False)
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
     """Fit models of clustered outcomes and survival; lesions of one patient are never taken as independent."""
     from lutra.pipeline.predict_tables import predict_tables
 
     with show.reported():
-        found = predict_tables(lesions, patients, spec)
+        found = predict_tables(lesions, patients, spec, intervals)
     if json:
         show.print_json(found.as_json())
     else:

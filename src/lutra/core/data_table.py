@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import numpy.typing as npt
 from attrs import field, frozen
@@ -23,10 +25,13 @@ class DataTable:
         For messages: the file.
     columns
         All of one length.
+    lines
+        Line of the file that each row stands in, where rows were left out.
     """
 
     name: str
     columns: FrozenMap[str, tuple[str, ...]] = field(converter=frozen_map)
+    lines: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
@@ -47,6 +52,20 @@ class DataTable:
                 do="correct the name",
             )
         return self.columns[column]
+
+    def line(self, row: int) -> int:
+        """Line of the file that a row stands in; the header is line 1."""
+        return row + 2 if self.lines is None else self.lines[row]
+
+    def where(self, wanted: Mapping[str, str]) -> DataTable:
+        """Give the rows whose columns have these values; numbers are compared as numbers."""
+        if not wanted:
+            return self
+        kept = [
+            n for n in range(len(self)) if all(_same(self.text(column)[n], value) for column, value in wanted.items())
+        ]
+        columns = {name: tuple(cells[n] for n in kept) for name, cells in self.columns.items()}
+        return DataTable(self.name, FrozenMap(columns), tuple(self.line(n) for n in kept))
 
     def missing(self, column: str) -> npt.NDArray[np.bool_]:
         """Which cells say nothing. (n,)"""
@@ -71,9 +90,14 @@ class DataTable:
                 continue
             value = TRUTHS.get(cell.strip().lower(), _number(cell))
             if value is None:
-                raise InputError(f"row {n + 2}, column {column}: {cell!r}", where=self.name, required="a number")
+                raise InputError(f"row {self.line(n)}, column {column}: {cell!r}", where=self.name, required="a number")
             found[n] = value
         return found
+
+
+def _same(cell: str, value: str) -> bool:
+    one, other = _number(cell), _number(value)
+    return one == other if one is not None and other is not None else cell.strip() == value
 
 
 def _number(cell: str) -> float | None:

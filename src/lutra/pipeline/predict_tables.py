@@ -29,7 +29,7 @@ class Prediction:
         return {"models": [model.as_json() for model in self.models]}
 
 
-def predict_tables(lesions: Path, patients: Path, spec: Path) -> Prediction:
+def predict_tables(lesions: Path, patients: Path, spec: Path, intervals: Path | None = None) -> Prediction:
     """Fit every model of a specification to two tables.
 
     Raises
@@ -44,4 +44,5 @@ def predict_tables(lesions: Path, patients: Path, spec: Path) -> Prediction:
     except OSError as error:
         raise InputError(f"cannot be read: {error}", where=str(spec), do="check the path") from error
     asked = parse_spec(text, str(spec))
-    return Prediction(fit_models(asked, read_data_table(lesions), read_data_table(patients)))
+    pieces = None if intervals is None else read_data_table(intervals)
+    return Prediction(fit_models(asked, read_data_table(lesions), read_data_table(patients), pieces))

@@ -59,7 +59,8 @@ def calibrated(rows: Rows, model: ModelSpec, fit: Callable[[Rows, ModelSpec], Fo
 def _truth(rows: Rows, model: ModelSpec) -> Rows:
     x = np.array(rows.x)
     others = [n for n, name in enumerate(rows.names) if name not in model.error_cv]
-    for name, cv in model.error_cv.items():
+    for name, error in model.error_cv.items():
+        cv = float(error)
         n = rows.names.index(name)
         x[:, n] = expected_truth(rows.x[:, n], rows.groups[0], cv, rows.x[:, others] if others else None)
     return evolve(rows, x=x)

@@ -138,7 +138,13 @@ def _called(source: Source, function: str, arguments: list[str], term: str) -> I
     elif function == "rcs":
         yield from _spline(source.table, column, int(arguments[1]) if len(arguments) > 1 else 3, term)
     elif function in ("within", "between"):
-        values, means = source.table.numbers(column), _cluster_means(source, column)
+        parts = list(_term(source, column))
+        if len(parts) != 1:
+            raise InputError(
+                f"{term!r} has {len(parts)} columns", where=source.table.name, required="a number in each row"
+            )
+        values = parts[0][1]
+        means = _cluster_means(source, values)
         yield term, values - means if function == "within" else means
     elif function in OF_LESIONS and source.lesions is not None:
         yield term, _over_lesions(source, function, column)
@@ -153,15 +159,15 @@ def _finite(table: DataTable, term: str, values: Array, given: Array | None = No
     """Refuse values that are no numbers, where the cell was not missing."""
     wrong = ~np.isfinite(values) & ~np.isnan(values if given is None else given)
     if wrong.any():
-        row = int(np.flatnonzero(wrong)[0]) + 2
+        row = table.line(int(np.flatnonzero(wrong)[0]))
         raise InputError(
             f"row {row}: {term} has no finite value", where=table.name, do="correct the cell, or leave it empty"
         )
     return values
 
 
-def _cluster_means(source: Source, column: str) -> Array:
-    values, cells = source.table.numbers(column), np.array(source.table.text(source.cluster))
+def _cluster_means(source: Source, values: Array) -> Array:
+    cells = np.array(source.table.text(source.cluster))
     means = np.full(len(values), np.nan)
     for cluster in np.unique(cells):
         rows = cells == cluster
@@ -194,6 +200,9 @@ def _spline(table: DataTable, column: str, knots: int, term: str) -> Iterator[tu
     if knots not in KNOTS:
         raise InputError(f"{knots} knots in {term!r}", where=table.name, required="3, 4 or 5")
     values = _finite(table, term, table.numbers(column))
+    if np.isnan(values).all():
+        yield term, values
+        return
     at = np.quantile(values[~np.isnan(values)], KNOTS[knots])
 
     def cube(knot: float) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from lutra.core.frozen import FrozenMap, frozen_map
 from lutra.predict.result import Coefficient
 from lutra.predict.rows import Rows
 from lutra.predict.spec import ModelSpec
-from lutra.stats.discrimination import clustered_auc
+from lutra.stats.discrimination import clustered_auc, roc_points
 from lutra.stats.linear_mixed import LinearMixedFit, fit_linear_mixed, robust_covariance, t_interval
 from lutra.stats.random_intercept import RandomInterceptFit, fit_logistic, fit_ordinal
 from lutra.stats.survival import Z_95, concordance, kaplan_meier
@@ -41,7 +42,7 @@ class Found:
     findings: tuple[Finding, ...] = ()
 
 
-def linear(rows: Rows, model: ModelSpec) -> Found:  # noqa: ARG001  (the interface of all of them)
+def linear(rows: Rows, model: ModelSpec) -> Found:
     """Linear model with random intercepts, by restricted maximum likelihood; t with Satterthwaite's degrees of freedom."""
     fit = fit_linear_mixed(_with_intercept(rows.x), rows.outcome, rows.groups)
     x = _with_intercept(rows.x)
@@ -64,7 +65,23 @@ def linear(rows: Rows, model: ModelSpec) -> Found:  # noqa: ARG001  (the interfa
     }
     if len(fit.sd_groups) > 1:
         numbers["sd_random_nested"] = fit.sd_groups[1]
+    if model.curve:
+        numbers["curve"] = _expected_curve(rows, model, fit)
     return Found(fit.converged, coefficients, numbers)
+
+
+def _expected_curve(rows: Rows, model: ModelSpec, fit: LinearMixedFit) -> list[dict[str, float]]:
+    """Give the expected outcome of a mean patient along a column, with its interval; other predictors at their mean."""
+    moving = np.array([re.search(rf"\b{re.escape(model.curve)}\b", name) is not None for name in rows.names])
+    x = np.where(moving, rows.x, rows.x.mean(axis=0))
+    places, first = np.unique(rows.along, return_index=True)
+    at = _with_intercept(x[first])
+    best = at @ fit.coefficients
+    half = Z_95 * np.sqrt(np.einsum("ij,jk,ik->i", at, fit.covariance, at))
+    return [
+        {"x": float(v), "expected": float(b), "low": float(b - h), "high": float(b + h)}
+        for v, b, h in zip(places, best, half, strict=True)
+    ]
 
 
 def _robust(x: Array, rows: Rows, fit: LinearMixedFit) -> list[FrozenMap[str, Any] | None]:
@@ -178,6 +195,7 @@ def auc(rows: Rows, model: ModelSpec) -> Found:
             "var_clustered": area.var_clustered if np.isfinite(area.var_clustered) else None,
             "ci95": [max(area.estimate - half, 0.0), min(area.estimate + half, 1.0)] if np.isfinite(half) else None,
             "higher_means_outcome": area.higher_means_outcome,
+            "roc": roc_points(marks if area.higher_means_outcome else -marks, rows.outcome),
         }
     numbers = {"events": int(rows.outcome.sum()), **(each[rows.names[0]] if len(each) == 1 else {"predictors": each})}
     return Found(converged=True, numbers=numbers)

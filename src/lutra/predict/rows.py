@@ -34,6 +34,8 @@ class Rows:
         Codes of patients, and of what is nested in them. (n,) each
     times
         `time`, `event` and, where given, `start`. (n,) each
+    along
+        Values of the column that a curve is asked along. (n,) Empty where none is.
     """
 
     names: tuple[str, ...]
@@ -42,6 +44,7 @@ class Rows:
     groups: tuple[npt.NDArray[np.intp], ...]
     times: FrozenMap[str, Array]
     levels: tuple[str, ...] = ()
+    along: Array = field(converter=float64, factory=lambda: np.empty(0))
 
     @property
     def clusters(self) -> int:
@@ -78,6 +81,7 @@ def take_rows(
         tuple(group_codes(table, columns, whole)) if whole.any() else (),
         FrozenMap({name: values[whole] for name, values in times.items()}),
         levels,
+        table.numbers(model.curve)[whole] if model.curve else np.empty(0),
     )
     missing = FrozenMap({name: int(values.sum()) for name, values in gone.items() if values.any()})
     return rows, missing, tuple(_doubts(spec, model, table, made, whole))
@@ -113,10 +117,10 @@ def _refuse_impossible_times(table: DataTable, model: ModelSpec, times: FrozenMa
     )
     for wrong, known, words in checks:
         if wrong.any():
-            row = int(np.flatnonzero(known)[np.flatnonzero(wrong)[0]]) + 2
+            row = table.line(int(np.flatnonzero(known)[np.flatnonzero(wrong)[0]]))
             raise InputError(f"row {row}: {words}", where=table.name, do="correct the cell, or leave it empty")
     if (start >= time).any() and "start" in times:
-        row = int(np.flatnonzero(start >= time)[0]) + 2
+        row = table.line(int(np.flatnonzero(start >= time)[0]))
         raise InputError(f"row {row}: {model.start} is not before {model.time}", where=table.name, do="correct the row")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 import attrs
@@ -13,6 +14,7 @@ from lutra.core.frozen import FrozenMap, frozen_map
 
 KINDS = ("linear-mixed", "logistic-mixed", "ordinal-mixed", "gee", "cox", "auc", "km")
 OF_TIME = ("cox", "km")
+TABLES = ("lesions", "patients", "intervals")
 BY_PATIENT = ("patient", "patients", "subject", "cluster")
 BY_LESION = ("lesion", "lesions", "row", "rows", "observation", "record")
 WHY_NOT_BY_LESION = (
@@ -25,6 +27,12 @@ def _tuple(given: Any) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
 
 
+def _as_text(given: Mapping[str, Any]) -> FrozenMap[str, str]:
+    return FrozenMap(
+        {column: f"{value:g}" if isinstance(value, float | int) else value for column, value in given.items()}
+    )
+
+
 @frozen
 class ModelSpec:
     """One model.
@@ -34,7 +42,9 @@ class ModelSpec:
     kind
         One of :data:`KINDS`.
     table
-        `lesions` or `patients`.
+        One of :data:`TABLES`.
+    question
+        Heading that a report puts it under.
     outcome
         Column; of `cox` and `km` there are `time` and `event` in its place.
     predictors
@@ -42,6 +52,8 @@ class ModelSpec:
         `mean(a)`, `max(a)`, `min(a)`, `sum(a)`, `median(a)` over the lesions of each.
     start
         Column with the start of each row's interval, for values that change with time.
+    where
+        Only rows whose column has this value, `{ landmark = 2 }`; of a model of patients the lesions behind `mean(a)` and the like.
     landmark
         Only those still under observation after this time.
     cluster
@@ -54,11 +66,15 @@ class ModelSpec:
         Of `auc`: `higher`, `lower`, or `auto`, which takes what the medians say.
     split
         By patient, always.
-    family
-        Models of one family are adjusted for each other: `p_holm` of the first predictor of each.
+    family, adjust
+        Models of one family are adjusted for each other, by `holm` or `bh` (Benjamini and Hochberg): `p_holm` or `p_bh` of the
+        first predictor of each.
     error_cv
-        Relative standard error of predictors that are positive columns, `{ dose = 0.25 }`: the effects are then of the true
-        values, by regression calibration, with intervals from a bootstrap of patients.
+        Relative standard error of predictors that are positive columns, `{ dose = 0.25 }`, or the column of their standard
+        uncertainties, `{ dose = "dose_sd" }`: the effects are then of the true values, by regression calibration, with
+        intervals from a bootstrap of patients.
+    curve
+        Column along which a linear model gives its expected outcome with an interval, other predictors at their mean.
     bootstrap, seed
         Number of its samples, and what they follow from.
     """
@@ -66,6 +82,7 @@ class ModelSpec:
     name: str
     kind: str
     table: str = "lesions"
+    question: str = ""
     outcome: str = ""
     predictors: tuple[str, ...] = field(converter=_tuple, default=())
     time: str = ""
@@ -76,9 +93,12 @@ class ModelSpec:
     levels: tuple[str, ...] = field(converter=_tuple, default=())
     reference: FrozenMap[str, str] = field(converter=frozen_map, factory=FrozenMap)
     direction: str = "auto"
+    where: FrozenMap[str, str] = field(converter=_as_text, factory=FrozenMap)
     split: str = "patient"
     family: str = ""
-    error_cv: FrozenMap[str, float] = field(converter=frozen_map, factory=FrozenMap)
+    adjust: str = "holm"
+    error_cv: FrozenMap[str, float | str] = field(converter=frozen_map, factory=FrozenMap)
+    curve: str = ""
     bootstrap: int = 200
     seed: int = 1
 
@@ -115,6 +135,11 @@ def parse_spec(text: str, where: str) -> AnalysisSpec:
     if not table.get("model"):
         raise ProtocolError("no models", where=where, required="at least one [[model]]")
     models = tuple(_model(row, where) for row in table["model"])
+    for family in {model.family for model in models} - {""}:
+        if len({model.adjust for model in models if model.family == family}) > 1:
+            raise ProtocolError(
+                f"family {family!r} is adjusted in two ways", where=where, required="holm or bh for all"
+            )
     names = [model.name for model in models]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ProtocolError(f"model {twice[0]!r} more than once", where=where, required="a name each")
@@ -130,10 +155,14 @@ def _model(row: dict[str, Any], where: str) -> ModelSpec:
         raise ProtocolError(f"{of}no {missing[0]}", where=where, required="name and kind")
     if row["kind"] not in KINDS:
         raise ProtocolError(f"{of}kind {row['kind']!r}", where=where, required=f"one of: {', '.join(KINDS)}")
-    if row.get("table", "lesions") not in ("lesions", "patients"):
-        raise ProtocolError(f"{of}table {row['table']!r}", where=where, required="lesions or patients")
+    if row.get("table", "lesions") not in TABLES:
+        raise ProtocolError(f"{of}table {row['table']!r}", where=where, required=f"one of: {', '.join(TABLES)}")
     if row.get("direction", "auto") not in ("auto", "higher", "lower"):
         raise ProtocolError(f"{of}direction {row['direction']!r}", where=where, required="auto, higher or lower")
+    if row.get("adjust", "holm") not in ("holm", "bh"):
+        raise ProtocolError(f"{of}adjust {row['adjust']!r}", where=where, required="holm or bh")
+    if row.get("curve") and row["kind"] != "linear-mixed":
+        raise ProtocolError(f"{of}curve with {row['kind']}", where=where, required="linear-mixed")
     needed = ("time", "event") if row["kind"] in OF_TIME else ("outcome",)
     if missing := [key for key in needed if not row.get(key)]:
         raise ProtocolError(f"{of}no {missing[0]}", where=where, required=f"{row['kind']} needs {' and '.join(needed)}")

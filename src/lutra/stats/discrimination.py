@@ -88,3 +88,11 @@ def _placements(cases: Array, controls: Array) -> tuple[Array, Array, float]:
     order = np.sort(cases)
     above = 2 * len(cases) - np.searchsorted(order, controls, "left") - np.searchsorted(order, controls, "right")
     return of_cases, above / (2 * len(cases)), float(of_cases.mean())
+
+
+def roc_points(marks: Array, outcome: Array) -> list[list[float]]:
+    """Share of false and of true positives at each cut, from (0, 0) to (1, 1); a higher mark speaks for the outcome."""
+    cuts = np.unique(marks)[::-1]
+    with_outcome, without = marks[outcome == 1], marks[outcome == 0]
+    points = [[float((without >= cut).mean()), float((with_outcome >= cut).mean())] for cut in cuts]
+    return [[0.0, 0.0], *points]

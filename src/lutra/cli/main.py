@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 
 from lutra import __version__
-from lutra.cli import archive, bed, decide, dose, edits, export, fit, predict, recist, show, simulate
+from lutra.cli import analyse, archive, bed, decide, dose, edits, export, fit, predict, recist, show, simulate
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import RunSummary, StudyFolder
@@ -31,6 +31,7 @@ app.command()(bed.bed)
 app.command()(recist.recist)
 app.command()(decide.decide)
 app.command()(predict.predict)
+app.command()(analyse.analyse)
 study_app.command("tables")(decide.study_tables)
 study_app.command("lock")(decide.study_lock)
 app.add_typer(edits.align_app, name="align")

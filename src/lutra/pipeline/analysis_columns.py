@@ -137,7 +137,7 @@ OUTCOMES = (
     Column("change", "change of the diameter", NUMBER, "", "outcome by baseline diameter, minus 1"),
     Column("shrinkage", "shrinkage by 30 %", TRUTH, "", "1 if the change is -30 % or less"),
     Column(
-        "category", "three-level outcome", TEXT, "", "a-shrinkage: -30 % or less; c-growth: +20 % and 5 mm or more; b-stable: between"
+        "category", "three-level outcome", TEXT, "", "a-shrinkage: to -30 %; c-growth: from +20 % and 5 mm; b-stable: between"
     ),
 )  # fmt: skip
 

@@ -6,14 +6,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from lutra import __version__
-from lutra.core.errors import UsageError
+from lutra.core.errors import LutraError, UsageError
+from lutra.core.finding import Finding, Severity
 from lutra.core.study import SIMULATED_BY
+from lutra.pipeline.analysis import analyse, analysis_view
 from lutra.pipeline.conductor import Conductor
 from lutra.pipeline.response_lock import locks
 from lutra.pipeline.study import StudyFolder
 from lutra.pipeline.views import Gatherer
 from lutra.pipeline.why import Provenance
 from lutra.report import write_report
+from lutra.report.analysis_model import AnalysisView
 from lutra.report.blinding import blinded, pictures_of
 from lutra.report.model import StudyView
 from lutra.response.lesion_course import reader_agreement
@@ -46,6 +49,7 @@ def write_study_report(study: StudyFolder, *, for_reader: bool = False) -> Path:
     if for_reader:
         subjects = tuple(s if s.subject_id in locked else blinded(s) for s in subjects)
         images = pictures_of(subjects, images)
+    analysis, doubts = (None, ()) if for_reader else _analysis(study)
     headers = [conductor.value(s.header) for record in records for s in record.series if s.header]
     view = StudyView(
         name=protocol.study.name,
@@ -56,13 +60,22 @@ def write_study_report(study: StudyFolder, *, for_reader: bool = False) -> Path:
         program=f"Lutra {__version__}",
         made_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         subjects=subjects,
-        findings=() if for_reader else study.intake_findings(),
+        findings=() if for_reader else (*study.intake_findings(), *doubts),
         readers=()
         if for_reader
         else reader_agreement([c for r in records if r.course.clinical for c in r.course.clinical.readings]),
+        analysed=analysis is not None,
         simulated=bool(headers) and all(h.manufacturer == SIMULATED_BY for h in headers),
     )
     folder = "report-reader" if for_reader else "report"
-    write_report(view, images, study.root / folder)
+    write_report(view, images, study.root / folder, analysis)
     study.log(folder, {"subjects": [s.subject_id for s in subjects], "locked": sorted(locked)})
     return study.root / folder / "index.html"
+
+
+def _analysis(study: StudyFolder) -> tuple[AnalysisView | None, tuple[Finding, ...]]:
+    """Analyse the study by its plan; a plan that cannot be followed costs its page and not the report."""
+    try:
+        return analysis_view(analyse(study)), ()
+    except LutraError as error:
+        return None, (Finding(Severity.WARNING, "report.no-analysis", f"no analysis page: {error}"),)

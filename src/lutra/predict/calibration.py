@@ -7,7 +7,6 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 from attrs import evolve
-from scipy import stats
 
 from lutra.core.errors import OutsideValidity
 from lutra.core.frozen import FrozenMap
@@ -80,6 +79,8 @@ def _resampled(rows: Rows, rng: np.random.Generator) -> Rows:
 
 
 def _coefficient(estimate: float, draws: npt.NDArray[np.float64]) -> Coefficient:
-    se = float(draws.std(ddof=1))
+    """Interval by quantiles of the samples; p by the share of them on the other side of 0, so that the two agree."""
     low, high = np.quantile(draws, (0.025, 0.975))
-    return Coefficient(estimate, se, (float(low), float(high)), float(2 * stats.norm.sf(abs(estimate / se))))
+    beyond = min((draws <= 0).sum(), (draws >= 0).sum())
+    p = min(2 * (beyond + 1) / (len(draws) + 1), 1.0)
+    return Coefficient(estimate, float(draws.std(ddof=1)), (float(low), float(high)), float(p))

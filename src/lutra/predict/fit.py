@@ -8,7 +8,7 @@ import numpy as np
 from attrs import evolve
 
 from lutra.core.data_table import DataTable
-from lutra.core.errors import InputError, OutsideValidity
+from lutra.core.errors import InputError, MissingExtra, OutsideValidity
 from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.predict import kinds
@@ -67,7 +67,7 @@ def fit_model(
         found = FITTERS[model.kind](rows, model)
         if model.error_cv and found.converged:
             found = calibrated(rows, model, FITTERS[model.kind], found)
-    except OutsideValidity as error:
+    except (OutsideValidity, MissingExtra) as error:
         refused = Finding(Severity.UNDETERMINED, "predict.not-fitted", f"{model.name}: {error}")
         return ModelResult(
             model.name, model.kind, n, clusters, converged=False, missing=missing, findings=(*doubts, refused)

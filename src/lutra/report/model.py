@@ -367,7 +367,13 @@ class SubjectView:
 
 @frozen
 class StudyView:
-    """The whole study."""
+    """The whole study.
+
+    Parameters
+    ----------
+    analysed
+        Whether an analysis page stands beside the others.
+    """
 
     name: str
     title: str
@@ -380,3 +386,4 @@ class StudyView:
     findings: tuple[Finding, ...]
     simulated: bool
     readers: tuple[ReaderAgreement, ...] = ()
+    analysed: bool = False

@@ -1,0 +1,217 @@
+"""What a model says, in sentences: a null result as plainly as a finding."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from math import exp, floor, log10
+
+from attrs import frozen
+
+from lutra.predict.result import Coefficient, ModelResult
+from lutra.predict.spec import ModelSpec
+
+ALPHA = 0.05
+RATIO_OF = {"logistic-mixed": "odds ratio", "gee": "odds ratio", "ordinal-mixed": "odds ratio", "cox": "hazard ratio"}
+PER = {"log2": "per doubling", "log": "per e-fold", "log10": "per tenfold", "sqrt": "per unit of its root"}
+PART = {"within": "within patients", "between": "between patients"}
+OF = {"mean": "mean", "max": "largest", "min": "smallest", "sum": "sum of", "median": "median"}
+INTERCEPT = "(Intercept)"
+
+
+@frozen
+class Effect:
+    """One effect of a model in words and on its natural scale.
+
+    Parameters
+    ----------
+    label, per
+        `FDG SUVmax`, `per doubling`.
+    scale
+        `%` change of the outcome, `odds ratio`, `hazard ratio`, or empty: the unit of the outcome.
+    value, low, high
+        On that scale.
+    per_sd
+        Coefficient and its interval times the standard deviation of the predictor, on the scale of the model: comparable.
+    p, adjusted
+        `adjusted` for the family, of the first predictor of its models.
+    """
+
+    name: str
+    label: str
+    per: str
+    scale: str
+    value: float
+    low: float
+    high: float
+    per_sd: tuple[float, float, float]
+    p: float | None
+    adjusted: float | None = None
+
+
+def label_of(term: str, labels: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
+    """Give a term of a model in words, and per what its effect is. `labels` are label and unit by column."""
+    call = re.match(r"^(\w+)\((.+)\)$", term)
+    if call:
+        function, inner = call[1], call[2]
+        if function in PER:
+            return label_of(inner, labels)[0], PER[function]
+        if function in PART:
+            label, per = label_of(inner, labels)
+            return f"{label}, {PART[function]}", per
+        if function in OF:
+            label, per = label_of(inner, labels)
+            return f"{OF[function]} {label}", per
+    bare = term.rstrip("'")
+    label, unit = labels.get(bare, (bare.replace("_", " "), ""))
+    bends = len(term) - len(bare)
+    return label + (f", bend {bends}" if bends else ""), f"per {unit}" if unit else "per unit"
+
+
+def effects(model: ModelSpec, result: ModelResult, labels: Mapping[str, tuple[str, str]]) -> tuple[Effect, ...]:
+    """Give every effect but intercept and thresholds."""
+    spreads = result.numbers.get("sd_predictors", {})
+    adjusted = result.numbers.get("p_holm", result.numbers.get("p_bh"))
+    found = []
+    for name, c in result.coefficients.items():
+        if name == INTERCEPT or "|" in name:
+            continue
+        label, unit = label_of(name, labels)
+        scale, sd = scale_of(model), spreads.get(name, 1.0)
+        step, per = _step(unit, sd)
+        low, high, p = _interval(c)
+        value, lower, upper = (_scaled(b * step, scale) for b in (c.estimate, low, high))
+        own = adjusted if model.predictors and name == model.predictors[0] else None
+        per_sd = (c.estimate * sd, low * sd, high * sd)
+        found.append(Effect(name, label, per, scale, value, lower, upper, per_sd, p, own))
+    return tuple(found)
+
+
+def _step(unit: str, sd: float) -> tuple[float, str]:
+    """Choose the step of a predictor that its effect is told for: a power of ten that lesions do differ by."""
+    if unit in PER.values():
+        return 1.0, unit
+    step = 10.0 ** floor(log10(sd)) if sd > 0 else 1.0
+    return step, f"per {step:g} {unit.removeprefix('per ').removeprefix('unit')}".strip()
+
+
+def _interval(c: Coefficient) -> tuple[float, float, float | None]:
+    """Give the interval and p of an effect, corrected for few patients where that was done."""
+    if c.small_sample is not None:
+        low, high = c.small_sample["ci95"]
+        return low, high, c.small_sample["p"]
+    return (*c.ci95, c.p)
+
+
+def scale_of(model: ModelSpec) -> str:
+    """Scale that the effects of a model are told on."""
+    if model.kind in RATIO_OF:
+        return RATIO_OF[model.kind]
+    return "%" if model.outcome.startswith("log_") else ""
+
+
+def _scaled(b: float, scale: str) -> float:
+    if scale == "":
+        return b
+    ratio = exp(min(b, 700.0))
+    return 100 * (ratio - 1) if scale == "%" else ratio
+
+
+def statement(model: ModelSpec, result: ModelResult, labels: Mapping[str, tuple[str, str]]) -> str:
+    """Say what the first effects of a model are, whether they are shown or not, and what the interval leaves open."""
+    if not result.converged:
+        why = result.findings[-1].text if result.findings else "the model gave no result"
+        return f"No result: {why.removeprefix(f'{model.name}: ')}"
+    if model.kind == "km":
+        return _survival(result)
+    if model.kind == "auc":
+        return _areas(result, labels)
+    found = effects(model, result, labels)
+    shown, others = [e for e in found if _is_shown(e)], [e for e in found if not _is_shown(e)]
+    said = [f"{'; '.join(map(_words, shown))}."] if shown else []
+    said += [f"No relation shown: {'; '.join(map(_words, others))}."] if others else []
+    return " ".join(said)
+
+
+def _is_shown(e: Effect) -> bool:
+    p = e.adjusted if e.adjusted is not None else e.p
+    return p is not None and p < ALPHA
+
+
+def _words(e: Effect) -> str:
+    p = e.adjusted if e.adjusted is not None else e.p
+    scale = f"{e.scale} " if e.scale not in ("", "%") else ""
+    by = "" if e.adjusted is None else " in its family"
+    tail = "" if p is None else f"; {p_text(p)}{by}"
+    interval = f"{amount(e.low, e.scale)} to {amount(e.high, e.scale)}"
+    return f"{e.label} {e.per}, {scale}{amount(e.value, e.scale)} (95 %: {interval}{tail})"
+
+
+def _survival(result: ModelResult) -> str:
+    median, events = result.numbers.get("median"), result.numbers.get("events", 0)
+    half = f"median {median:.0f} days" if isinstance(median, float | int) else "median not reached"
+    return f"{result.n} patients, {events} events; {half}."
+
+
+def _areas(result: ModelResult, labels: Mapping[str, tuple[str, str]]) -> str:
+    each = result.numbers.get("predictors") or {"": result.numbers}
+    said = []
+    for name, area in each.items():
+        label = label_of(name, labels)[0] if name else "area"
+        interval = area.get("ci95")
+        band = f" ({interval[0]:.2f} to {interval[1]:.2f})" if interval else " (interval not determined)"
+        apart = "" if interval and (interval[0] > 0.5 or interval[1] < 0.5) else ", not shown to differ from chance"
+        said.append(f"{label} {area['estimate']:.2f}{band}{apart}")
+    return f"Area under the ROC curve, 95 % clustered by patient: {'; '.join(said)}."
+
+
+def amount(value: float, scale: str) -> str:
+    """Write an effect on its scale."""
+    if abs(value) >= 1e4:
+        return "beyond measure"
+    if scale == "%":
+        return f"{value:+.1f} %".replace("-", "−") if abs(value) < 9.95 else f"{value:+.0f} %".replace("-", "−")
+    return f"{value:.3g}".replace("-", "−")
+
+
+def p_text(p: float) -> str:
+    """Write a p value."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def equation(model: ModelSpec, result: ModelResult) -> str:
+    """Write the fitted model with its numbers, so that it can be computed by hand."""
+    left = {
+        "linear-mixed": model.outcome,
+        "logistic-mixed": f"logit P({model.outcome} = 1)",
+        "gee": f"logit P({model.outcome} = 1)",
+        "ordinal-mixed": f"logit P({model.outcome} <= level)",
+        "cox": "log hazard ratio",
+    }.get(model.kind)
+    if left is None or not result.coefficients:
+        return ""
+    sign = -1 if model.kind == "ordinal-mixed" else 1
+    terms = [_term(name, c, sign) for name, c in result.coefficients.items() if "|" not in name]
+    cuts = [f"[{name}: {c.estimate:.6g}]" for name, c in result.coefficients.items() if "|" in name]
+    spread = result.numbers.get("sd_random")
+    nested, rest = result.numbers.get("sd_random_nested"), result.numbers.get("sd_residual")
+    random = [
+        f"{name}, sd {sd:.4g}"
+        for name, sd in (("u(patient)", spread), ("v(lesion)", nested), ("e", rest))
+        if isinstance(sd, float)
+    ]
+    text = " ".join([*cuts, *terms]).removeprefix("+ ")
+    return f"{left} = {text}" + (f"; {'; '.join(random)}" if random else "")
+
+
+def _term(name: str, c: Coefficient, sign: int) -> str:
+    b = sign * c.estimate
+    return f"{'+' if b >= 0 else '−'} {abs(b):.6g}" + ("" if name == INTERCEPT else f" {name}")
+
+
+def effective_size(result: ModelResult) -> float | None:
+    """Say how many independent lesions carry as much as the clustered ones: n / (1 + (m - 1) ICC), m the mean cluster."""
+    icc = result.numbers.get("icc")
+    if not isinstance(icc, float) or not result.n_clusters:
+        return None
+    return result.n / (1 + (result.n / result.n_clusters - 1) * icc)

@@ -109,14 +109,14 @@ def lesion_columns(cycles: int) -> tuple[Column, ...]:
         Column("mass_latest", "mass", NUMBER, "g", "in the landmark's cycle", uncertain=True),
         *(column for metric in METRICS if metric.followed for column in _followed(metric)),
         Column(
-            "ltd_latest", "longest diameter at the landmark", NUMBER, "mm", "on the last diagnostic CT by the landmark"
+            "ltd_after",
+            "diameter after the cycle",
+            NUMBER,
+            "mm",
+            "on the last diagnostic CT before the next cycle",
         ),
         Column(
-            "log_ratio_latest",
-            "log ratio at the landmark",
-            NUMBER,
-            "",
-            "natural logarithm of that diameter by baseline",
+            "log_ratio_after", "log ratio after the cycle", NUMBER, "", "natural logarithm of that diameter by baseline"
         ),
         *OUTCOMES,
     )

@@ -109,8 +109,8 @@ class _Lesion:
                 "end_of_treatment": Cell(landmark == last and landmark > 0),
                 **self._doses(landmark),
                 **self._followed(landmark),
-                "ltd_latest": (latest := self._latest_size(landmark)),
-                "log_ratio_latest": _logarithm(latest, size["ltd_baseline"]),
+                "ltd_after": (after := self._size_after(landmark)),
+                "log_ratio_after": _logarithm(after, size["ltd_baseline"]),
                 **outcome,
             }
 
@@ -283,9 +283,14 @@ class _Lesion:
         found["volume_baseline"] = self._measured(seen, volume) if seen else Cell(reason=found["ltd_baseline"].reason)
         return found
 
-    def _latest_size(self, landmark: int) -> Cell:
-        by_then = [t for t in self.course.diagnostic if (t.cycle or 0) <= landmark]
-        return self._diameter(by_then[-1], "long") if by_then else Cell(reason="no diagnostic CT by the landmark")
+    def _size_after(self, landmark: int) -> Cell:
+        """Diameter on the last diagnostic CT of the time between this cycle and the next; an old one is not carried forward."""
+        own = [t for t in self.course.diagnostic if landmark > 0 and t.cycle == landmark]
+        return (
+            self._diameter(own[-1], "long")
+            if own
+            else Cell(reason="no diagnostic CT after this cycle and before the next")
+        )
 
     def _diameter(self, image: Timepoint, which: str) -> Cell:
         seen = self._observed(image)

@@ -92,7 +92,8 @@ def _step(unit: str, sd: float) -> tuple[float, str]:
     if unit in PER.values():
         return 1.0, unit
     step = 10.0 ** floor(log10(sd)) if sd > 0 else 1.0
-    return step, f"per {step:g} {unit.removeprefix('per ').removeprefix('unit')}".strip()
+    words = unit.removeprefix("per ").removeprefix("unit").replace("10^-3", "× 10⁻³").replace("mm2", "mm²")
+    return step, f"per {step:g} {words}".strip()
 
 
 def _interval(c: Coefficient) -> tuple[float, float, float | None]:

@@ -33,7 +33,6 @@ TITLES = {
     "exploratory": "Exploratory: what is known after each cycle",
     "survival": "Progression-free survival",
 }
-RESPONSE_MARK = {True: "N", False: "", None: ""}
 
 
 @frozen
@@ -89,7 +88,7 @@ def figures(analysis: AnalysisView, final: list[Row]) -> Iterator[Figure]:
             else "No predictor is shown to be related to the change of diameter"
         )
         words = "Change of diameter per standard deviation of the predictor; filled: all together, open: each alone"
-        yield Figure(title, words, forest, width=7)
+        yield Figure(title, words, forest)
     yield from _discrimination(analysis)
     yield from _dose_response(analysis, final)
     yield from _courses(analysis, final)
@@ -119,7 +118,7 @@ def _discrimination(analysis: AnalysisView) -> Iterator[Figure]:
             )
             outcome = analysis.labels.get(model.outcome, model.outcome)
             note = f"{outcome}: {model.numbers.get('events')} of {model.n} lesions. Variance clustered by patient."
-            yield Figure(title, "Sensitivity against 1 − specificity; areas with 95 % interval", chart, named, note, 5)
+            yield Figure(title, "Sensitivity against 1 − specificity; areas with 95 % interval", chart, named, note)
         for name, validation in (("validation", model.numbers.get("validation")),):
             groups = (validation or {}).get("calibration_curve")
             chart_of = (
@@ -146,7 +145,7 @@ def _dose_response(analysis: AnalysisView, final: list[Row]) -> Iterator[Figure]
     chart = charts.dose_response(points, spline.numbers["curve"] if spline else ())
     if chart:
         linear = next((m for m in analysis.models if m.name == "dose alone" and m.converged), None)
-        title = linear.effects[0].text + " per Gy" if linear else "Change of diameter and dose"
+        title = f"{linear.effects[0].text} {linear.effects[0].per}" if linear else "change of diameter"
         note = "" if spline else "The spline gave no result."
         yield Figure(
             f"Dose: {title}",
@@ -223,14 +222,15 @@ def _over_landmarks(analysis: AnalysisView) -> Iterator[Figure]:
     doses: dict[str, dict[float, float]] = {}
     for row in analysis.lesions.rows:
         name, at = f"{row['subject'].value} {row['lesion'].value}", row["landmark"].value
-        base, size, dose = row["ltd_baseline"].value, row["ltd_latest"].value, row["dose_latest"].value
-        if isinstance(base, float) and isinstance(size, float) and isinstance(at, int):
-            sizes.setdefault(name, {})[at] = 100 * (size / base - 1)
-            change = row["change"].value
-            if isinstance(change, float):
-                sizes[name][last + 1] = 100 * change
-        if isinstance(dose, float) and isinstance(at, int):
-            doses.setdefault(name, {})[at - 1] = dose
+        assert isinstance(at, int)  # noqa: S101  (a key of the table)
+        course = sizes.setdefault(name, {0: 0.0})
+        for size, place in ((row["ltd_after"], at), (row["ltd_outcome"], last + 1)):
+            base = row["ltd_baseline"].value
+            is_outcome = size.path == row["ltd_outcome"].path
+            if isinstance(base, float) and isinstance(size.value, float) and is_outcome == (place > last):
+                course[place] = 100 * (size.value / base - 1)
+        if isinstance(row["dose_latest"].value, float):
+            doses.setdefault(name, {})[at - 1] = row["dose_latest"].value
     lines = [
         (name, sorted(course.items()), _hue_of_change(course[max(course)] / 100)) for name, course in sizes.items()
     ]
@@ -243,7 +243,7 @@ def _over_landmarks(analysis: AnalysisView) -> Iterator[Figure]:
     if spider:
         yield Figure(
             "Size of each lesion over the treatment",
-            "Change of the longest diameter since baseline, on the last CT by then",
+            "Change of the longest diameter since baseline on each diagnostic CT",
             spider,
         )
     courses = [(name, sorted(course.items()), "k-dose") for name, course in doses.items() if len(course) > 1]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -61,11 +61,13 @@ class DataTable:
         """Give the rows whose columns have these values; numbers are compared as numbers."""
         if not wanted:
             return self
-        kept = [
-            n for n in range(len(self)) if all(_same(self.text(column)[n], value) for column, value in wanted.items())
-        ]
-        columns = {name: tuple(cells[n] for n in kept) for name, cells in self.columns.items()}
-        return DataTable(self.name, FrozenMap(columns), tuple(self.line(n) for n in kept))
+        rows = range(len(self))
+        return self.take([n for n in rows if all(_same(self.text(c)[n], v) for c, v in wanted.items())])
+
+    def take(self, rows: Sequence[int]) -> DataTable:
+        """Give some rows, which keep their line in the file."""
+        columns = {name: tuple(cells[n] for n in rows) for name, cells in self.columns.items()}
+        return DataTable(self.name, FrozenMap(columns), tuple(self.line(n) for n in rows))
 
     def missing(self, column: str) -> npt.NDArray[np.bool_]:
         """Which cells say nothing. (n,)"""

@@ -13,6 +13,7 @@ from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.predict import kinds
 from lutra.predict.calibration import calibrated
+from lutra.predict.imputed import with_imputed
 from lutra.predict.result import ModelResult
 from lutra.predict.rows import Rows, refuse_what_tells_nothing, take_rows
 from lutra.predict.spec import AnalysisSpec, ModelSpec
@@ -70,6 +71,8 @@ def fit_model(
             found = calibrated(rows, model, FITTERS[model.kind], found)
         if model.validate is not None and found.converged:
             found = with_validation(rows, model, FITTERS[model.kind], found)
+        if model.impute and found.converged:
+            found = with_imputed(spec, model, _to_impute(model, table), FITTERS[model.kind], found)
         if model.cut_off and found.converged:
             found = with_cut_off(rows, model, found)
     except (OutsideValidity, MissingExtra) as error:
@@ -123,6 +126,12 @@ def with_own_errors(model: ModelSpec, table: DataTable) -> ModelSpec:
                 )
             errors[column] = float(np.sqrt((known**2).mean()))
     return evolve(model, error_cv=FrozenMap(errors))
+
+
+def _to_impute(model: ModelSpec, table: DataTable) -> DataTable:
+    """Leave out the rows that lack a column which is not to be imputed."""
+    whole = ~np.any([np.zeros(len(table), dtype=bool), *(table.missing(c) for c in model.not_imputed)], axis=0)
+    return table if whole.all() else table.take(np.flatnonzero(whole).tolist())
 
 
 def chosen_tables(

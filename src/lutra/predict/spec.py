@@ -85,6 +85,12 @@ class ModelSpec:
         Samples, folds and repeats by which a mixed model of two levels is validated: `{ bootstrap = 200, folds = 5 }`.
     cut_off
         Whether `auc` gives a threshold too, with its spread.
+    impute
+        Number of imputed sets that a mixed model of two levels of lesions is fitted to as well; 0: complete rows only.
+    impute_with, not_imputed
+        Further columns that tell of what is missing, and columns whose gaps are left: rows without them stay out.
+    delta
+        Shifts of imputed outcomes, for the tipping point.
     bootstrap, seed
         Number of its samples, and what they follow from.
     """
@@ -111,6 +117,10 @@ class ModelSpec:
     curve: str = ""
     validate: FrozenMap[str, int] | None = field(converter=_optional_map, default=None)
     cut_off: bool = False
+    impute: int = 0
+    impute_with: tuple[str, ...] = field(converter=_tuple, default=())
+    not_imputed: tuple[str, ...] = field(converter=_tuple, default=())
+    delta: tuple[float, ...] = field(converter=tuple, default=())
     bootstrap: int = 200
     seed: int = 1
 
@@ -175,7 +185,7 @@ def _model(row: dict[str, Any], where: str) -> ModelSpec:
         raise ProtocolError(f"{of}adjust {row['adjust']!r}", where=where, required="holm or bh")
     if row.get("curve") and row["kind"] != "linear-mixed":
         raise ProtocolError(f"{of}curve with {row['kind']}", where=where, required="linear-mixed")
-    _check_validation(row, of, where)
+    _check_extras(row, of, where)
     needed = ("time", "event") if row["kind"] in OF_TIME else ("outcome",)
     if missing := [key for key in needed if not row.get(key)]:
         raise ProtocolError(f"{of}no {missing[0]}", where=where, required=f"{row['kind']} needs {' and '.join(needed)}")
@@ -194,8 +204,8 @@ def _model(row: dict[str, Any], where: str) -> ModelSpec:
         raise ProtocolError(f"{of}{error}", where=where) from error
 
 
-def _check_validation(row: Mapping[str, Any], of: str, where: str) -> None:
-    """Refuse what cannot be validated, or by what."""
+def _check_extras(row: Mapping[str, Any], of: str, where: str) -> None:
+    """Refuse what cannot be validated or imputed, or by what."""
     if (wanted := row.get("validate")) is not None:
         if row["kind"] not in ("linear-mixed", "logistic-mixed") or row.get("error_cv"):
             raise ProtocolError(
@@ -207,6 +217,16 @@ def _check_validation(row: Mapping[str, Any], of: str, where: str) -> None:
             raise ProtocolError(
                 f"{of}validate {dict(wanted)}", where=where, required="whole numbers, at least two folds"
             )
+    if row.get("impute"):
+        nested = isinstance(row.get("cluster"), list) and len(row["cluster"]) > 1
+        of_lesions = row.get("table", "lesions") == "lesions"
+        if row["kind"] not in ("linear-mixed", "logistic-mixed") or row.get("error_cv") or nested or not of_lesions:
+            need = "linear-mixed or logistic-mixed of lesions with two levels, without error_cv"
+            raise ProtocolError(f"{of}impute", where=where, required=need)
+        if not isinstance(row["impute"], int) or row["impute"] < 2:
+            raise ProtocolError(f"{of}impute {row['impute']}", where=where, required="2 sets or more")
+    elif alone := sorted({"impute_with", "not_imputed", "delta"} & set(row)):
+        raise ProtocolError(f"{of}{alone[0]} without impute", where=where, required="impute = 20, or more")
     if row.get("cut_off") and row["kind"] != "auc":
         raise ProtocolError(f"{of}cut_off with {row['kind']}", where=where, required="auc")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import exp, floor, log10
 from typing import Any
 
@@ -132,6 +132,7 @@ def statement(model: ModelSpec, result: ModelResult, labels: Mapping[str, tuple[
     shown, others = [e for e in found if _is_shown(e)], [e for e in found if not _is_shown(e)]
     said = [f"{'; '.join(map(_words, shown))}."] if shown else []
     said += [f"No relation shown: {'; '.join(map(_words, others))}."] if others else []
+    said += _imputed(found, result.numbers.get("imputed"))
     said += _validated(result.numbers.get("validation"))
     return " ".join(said)
 
@@ -148,6 +149,26 @@ def _words(e: Effect) -> str:
     tail = "" if p is None else f"; {p_text(p)}{by}"
     interval = f"{amount(e.low, e.scale)} to {amount(e.high, e.scale)}"
     return f"{e.label} {e.per}, {scale}{amount(e.value, e.scale)} (95 %: {interval}{tail})"
+
+
+def _imputed(found: Sequence[Effect], imputed: Mapping[str, Any] | None) -> list[str]:
+    """Say whether imputed sets agree with complete rows, and from which shift of imputed outcomes on they would not."""
+    if imputed is None:
+        return []
+    shown = {e.name: e.p is not None and e.p < ALPHA for e in found}
+    others = [
+        f"{e.label} ({p_text(imputed['coefficients'][e.name]['p'])})"
+        for e in found
+        if (imputed["coefficients"][e.name]["p"] < ALPHA) != shown[e.name]
+    ]
+    said = f"In {imputed['m']} imputed sets of {imputed['n']} lesions "
+    said += f"the other conclusion is drawn of {'; '.join(others)}." if others else "the same is shown and not shown."
+    turns = [
+        f"{label_of(name, {})[0]} at a shift of {at:g}"
+        for name, at in (imputed.get("tipping") or {}).items()
+        if at is not None
+    ]
+    return [said, *([f"Shifted outcomes turn {'; '.join(turns)}."] if turns else [])]
 
 
 def _validated(validation: Mapping[str, Any] | None) -> list[str]:

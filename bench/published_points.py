@@ -317,27 +317,28 @@ def print_cycles(cycles: DataTable, points: dict[str, Array]) -> None:
     """Print the exploratory models of the table."""
     last = cycles.where({"last": "1"})
     totals = last.numbers("total")
-    print(
-        f"\nlargest difference of a total from the sum of its cycles: {np.abs(last.numbers('cumulative') - totals).max():.3f} Gy"
-    )
+    apart = np.abs(last.numbers("cumulative") - totals).max()
+    print(f"\nlargest difference of a printed total from the sum of its cycles: {apart:.3f} Gy")
     met, chance = totals_met(points["Jahn 2021, 7B"][:, 0], totals)
     print(f"doses of Jahn 2021, 7B within 2 Gy of a total of Jahn 2020: {met} of 25; by chance {chance:.0f}")
-    print(
-        "\n| exploratory: dose over the cycles | patients | cycles | change per cycle | 95 % | p | sd patients | sd rest |"
-    )
+    for outcome, change in response_of_totals(cycles).items():
+        print(
+            f"r² of the {outcome} on the total {plain_r2(change):.2f}, on its logarithm {plain_r2(change, log=True):.2f}"
+        )
+    print("\n| exploratory: dose over | patients | cycles | change per cycle | 95 % | p | sd patients | sd rest |")
     print("|---|---|---|---|---|---|---|---|")
     for result in trend_models(cycles):
         c, n = slope(result), result.numbers
-        p = p_text(c.robust["p"] if c.robust else 1.0)
+        p = p_text(c.robust["p"]) if c.robust else ""
         spreads = f"{n['sd_random']:.2f} | {n['sd_residual']:.2f}"
         print(f"| {result.name} | {result.n_clusters} | {result.n} | {' | '.join(changes(c))} | {p} | {spreads} |")
-    print(
-        "\n| exploratory: response per doubling of | of | patients | change | 95 % | p | p, family of 14 |\n|---|---|---|---|---|---|---|"
-    )
+    print("\n| exploratory: per doubling of | response | patients | change | 95 % | p | p, family of 14 |")
+    print("|---|---|---|---|---|---|---|")
     for (outcome, name), result in response_models(cycles).items():
         c = slope(result)
-        cells = f"{percent(c.estimate)} | {percent(c.ci95[0])} to {percent(c.ci95[1])} | {c.p:.2f} | {result.numbers['p_bh']:.2f}"
-        print(f"| {name} | {outcome} | {result.n_clusters} | {cells} |")
+        low, high = map(percent, c.ci95)
+        family = f"{c.p:.2f} | {result.numbers['p_bh']:.2f}"
+        print(f"| {name} | {outcome} | {result.n_clusters} | {percent(c.estimate)} | {low} to {high} | {family} |")
 
 
 def main(folder: Path, out: Path) -> None:

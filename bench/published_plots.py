@@ -144,7 +144,7 @@ def figure_panel(name: str, shows: str, points: Array, x_top: float, x_step: flo
     return [
         *panel.axes(),
         panel.band(list(at), list(low), list(high), ORANGE),
-        panel.line(straight[0], straight[1], GREY, 1.5, "5 4"),
+        panel.line(straight[0], np.clip(straight[1], *panel.y_range), GREY, 1.5, "5 4"),
         panel.line(at, best, ORANGE),
         *panel.dots(*points.T, BLUE),
         text(panel.width - RIGHT - 4, panel.y(panel.y_range[0]) - 8, words, "end", 11, INK),

@@ -173,6 +173,14 @@ def r2_of(result: ModelResult) -> float:
     return float(t2 / (t2 + result.n - 2))
 
 
+def both_r2(figure: Figure, points: Array) -> tuple[float, float]:
+    """Give r² on the dose and on its logarithm; from the models where each point is a patient."""
+    if figure.lesion_per_patient:
+        linear, log = figure_models(points)
+        return r2_of(linear), r2_of(log)
+    return plain_r2(points), plain_r2(points, log=True)
+
+
 def trend_models(cycles: DataTable) -> tuple[ModelResult, ...]:
     """Logarithm of the dose over the cycles, with an intercept of each patient; exploratory."""
     return fit_models(parse_spec(TREND_MODELS, "trend"), cycles, cycles)
@@ -248,6 +256,13 @@ def without_one(points: Array) -> tuple[float, float]:
     return min(each), max(each)
 
 
+def slopes_without_one(points: Array) -> tuple[float, float]:
+    """Smallest and largest shrinkage per doubling of the dose when one point is left out. [%]"""
+    x, y = np.log2(points[:, 0]), points[:, 1]
+    each = [np.polyfit(np.delete(x, n), np.delete(y, n), 1)[0] for n in range(len(points))]
+    return float(min(each)), float(max(each))
+
+
 def response_of_totals(cycles: DataTable) -> dict[str, Array]:
     """Total dose [Gy] and shrinkage [%] of each patient of the table, as the figures show them. (n, 2) by outcome"""
     last = cycles.where({"last": "1"})
@@ -274,22 +289,22 @@ def changes(c: Coefficient) -> tuple[str, str]:
 
 def print_figures(points: dict[str, Array]) -> None:
     """Print every figure beside what was published of it."""
-    print("| figure | shows | points | published r² | r², dose | r², log dose | shrinkage per doubling (95 %) | p |")
-    print("|---|---|---|---|---|---|---|---|")
+    print("| figure | shows | points | published r² | r², dose | r², log dose |\n|---|---|---|---|---|---|")
     for figure in FIGURES:
         each = points[figure.name]
-        if figure.lesion_per_patient:
-            linear, log = figure_models(each)
-            c = slope(log)
-            r2, effect = (r2_of(linear), r2_of(log)), f"{c.estimate:.1f} ({interval(*c.ci95, 1)})"
-            p = p_text(c.p) if c.p is not None else ""
-        else:
-            r2, effect, p = (plain_r2(each), plain_r2(each, log=True)), "patients not given", ""
         of = f" of {figure.lesions}" if figure.lesions and figure.lesions != len(each) else ""
         printed = f"{figure.published_r2:.2f}" if figure.published_r2 else "not at hand"
-        print(
-            f"| {figure.name} | {figure.shows} | {len(each)}{of} | {printed} | {r2[0]:.2f} | {r2[1]:.2f} | {effect} | {p} |"
-        )
+        r2 = " | ".join(f"{value:.2f}" for value in both_r2(figure, each))
+        print(f"| {figure.name} | {figure.shows} | {len(each)}{of} | {printed} | {r2} |")
+    print("\n| figure | shrinkage per doubling | 95 % | p | p, robust | least and most without any one point |")
+    print("|---|---|---|---|---|---|")
+    for figure in FIGURES:
+        if figure.lesion_per_patient:
+            each = points[figure.name]
+            c = slope(figure_models(each)[1])
+            ps = f"{c.p:.3f} | {c.robust['p']:.3f}" if c.robust else ""
+            ends = interval(*slopes_without_one(each), 1)
+            print(f"| {figure.name} | {c.estimate:.1f} | {interval(*c.ci95, 1)} | {ps} | {ends} |")
 
 
 def print_digitising(points: dict[str, Array]) -> None:

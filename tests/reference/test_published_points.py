@@ -1,4 +1,4 @@
-"""Published dose-response points through the models, against what was printed, scipy and statsmodels; docs/published.md tells them."""
+"""Published dose-response points through the models, against what was printed, scipy and statsmodels: docs/published.md."""
 
 from __future__ import annotations
 

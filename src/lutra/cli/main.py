@@ -9,7 +9,21 @@ import typer
 from rich.markup import escape
 
 from lutra import __version__
-from lutra.cli import analyse, archive, bed, decide, dose, edits, export, fit, predict, recist, show, simulate
+from lutra.cli import (
+    analyse,
+    archive,
+    bed,
+    decide,
+    dose,
+    edits,
+    export,
+    fit,
+    patient_model,
+    predict,
+    recist,
+    show,
+    simulate,
+)
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import RunSummary, StudyFolder
@@ -27,6 +41,7 @@ app.add_typer(study_app, name="study")
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(dose.app, name="dose")
 app.add_typer(export.app, name="export")
+app.add_typer(patient_model.app, name="patient-model")
 app.command()(bed.bed)
 app.command()(recist.recist)
 app.command()(decide.decide)

@@ -28,7 +28,7 @@ from lutra.report.analysis_model import AnalysisView, EffectView, ModelView
 
 PLAN = "analysis.toml"
 """Plan of a study, in its folder beside the protocol."""
-SHIPPED = "study.toml"
+SHIPPED = "lesion_response.toml"
 COMPUTED_WITH = ("numpy", "scipy", "statsmodels")
 
 

@@ -78,4 +78,4 @@ def _analysis(study: StudyFolder) -> tuple[AnalysisView | None, tuple[Finding, .
     try:
         return analysis_view(analyse(study)), ()
     except LutraError as error:
-        return None, (Finding(Severity.WARNING, "report.no-analysis", f"no analysis page: {error}"),)
+        return None, (Finding(Severity.WARNING, "predict.no-analysis", f"no analysis page: {error}"),)

@@ -16,6 +16,7 @@ from lutra.predict.calibration import calibrated
 from lutra.predict.result import ModelResult
 from lutra.predict.rows import Rows, refuse_what_tells_nothing, take_rows
 from lutra.predict.spec import AnalysisSpec, ModelSpec
+from lutra.predict.validated import with_cut_off, with_validation
 from lutra.stats.multiplicity import benjamini_hochberg, holm
 
 Fitter = Callable[[Rows, ModelSpec], kinds.Found]
@@ -67,6 +68,10 @@ def fit_model(
         found = FITTERS[model.kind](rows, model)
         if model.error_cv and found.converged:
             found = calibrated(rows, model, FITTERS[model.kind], found)
+        if model.validate is not None and found.converged:
+            found = with_validation(rows, model, FITTERS[model.kind], found)
+        if model.cut_off and found.converged:
+            found = with_cut_off(rows, model, found)
     except (OutsideValidity, MissingExtra) as error:
         refused = Finding(Severity.UNDETERMINED, "predict.not-fitted", f"{model.name}: {error}")
         return ModelResult(

@@ -45,6 +45,9 @@ class PatientModel:
         Least and greatest value of each predictor it was fitted to. (p,)
     new_lesion
         Coefficients of a new lesion: intercept, and each patient-level predictor; None with too few of them.
+    center, precision, farthest
+        Mean of the predictors it was fitted to, inverse of their covariance, and the largest squared Mahalanobis distance among
+        them; empty where they could not be had. (p,), (p, p), 1
     """
 
     predictors: tuple[str, ...]
@@ -55,6 +58,9 @@ class PatientModel:
     low: Array = field(converter=float64)
     high: Array = field(converter=float64)
     new_lesion: Array | None = None
+    center: Array = field(converter=float64, factory=lambda: np.empty(0))
+    precision: Array = field(converter=float64, factory=lambda: np.empty((0, 0)))
+    farthest: float = np.inf
 
 
 @frozen
@@ -124,7 +130,23 @@ def fit_patient_model(
         x.min(axis=0),
         x.max(axis=0),
         arm,
+        *_cloud(x),
     )
+
+
+def _cloud(x: Array) -> tuple[Array, Array, float]:
+    """Center, precision and reach of the predictors."""
+    covariance = np.atleast_2d(np.cov(x, rowvar=False))
+    if x.shape[1] == 0 or np.linalg.matrix_rank(covariance) < x.shape[1]:
+        return np.empty(0), np.empty((0, 0)), np.inf
+    center, precision = float64(x.mean(axis=0)), float64(np.linalg.inv(covariance))
+    return center, precision, float(_distance(x, center, precision).max())
+
+
+def _distance(x: Array, center: Array, precision: Array) -> Array:
+    """Squared Mahalanobis distances. (n,)"""
+    off = x - center
+    return np.asarray(np.einsum("ij,jk,ik->i", off, precision, off))
 
 
 def predict_patient(
@@ -152,15 +174,13 @@ def predict_patient(
         return Outcome(None, (Finding(Severity.UNDETERMINED, "predict.no-target", text),))
     rng = np.random.default_rng(seed)
     design = np.column_stack([np.ones(len(x)), x])
-    noise = model.sd_patient * rng.normal(size=(DRAWS, 1)) + model.sd_rest * rng.normal(size=(DRAWS, len(x)))
+    noise = _noise(model, len(x), rng)
     change, grown_mm = _sums(design @ model.coefficients, noise, before_mm)
     spread = rng.multivariate_normal(model.coefficients, model.covariance, PARAMETER_DRAWS)
     others = [float((_sums(design @ b, noise, before_mm)[0] <= RESPONSE).mean()) for b in spread]
     low, high = np.quantile(others, (0.025, 0.975))
     growth = float(((change >= GROWTH) & (grown_mm >= GROWTH_MM)).mean())
-    new: float | None = None
-    if model.new_lesion is not None and patient_x is not None:
-        new = float(1 / (1 + np.exp(-(model.new_lesion[0] + patient_x @ model.new_lesion[1:]))))
+    new = _new_lesion(model, patient_x)
     stays = 1.0 if new is None else 1 - new
     prediction = PatientPrediction(
         float((change <= RESPONSE).mean()) * stays,
@@ -171,6 +191,27 @@ def predict_patient(
         float(change.mean()),
     )
     return Outcome(prediction, tuple(_doubts(model, x)))
+
+
+def response_probability(
+    model: PatientModel, x: Array, before_mm: Array, seed: int, patient_x: Array | None = None
+) -> float:
+    """Give the probability of CR or PR alone, as :func:`predict_patient` does, without its interval. [1]"""
+    design = np.column_stack([np.ones(len(x)), x])
+    noise = _noise(model, len(x), np.random.default_rng(seed))
+    change, _ = _sums(design @ model.coefficients, noise, before_mm)
+    return float((change <= RESPONSE).mean()) * (1 - (_new_lesion(model, patient_x) or 0.0))
+
+
+def _noise(model: PatientModel, lesions: int, rng: np.random.Generator) -> Array:
+    """Deviations of the patient and of its lesions, drawn. (draws, lesions)"""
+    return model.sd_patient * rng.normal(size=(DRAWS, 1)) + model.sd_rest * rng.normal(size=(DRAWS, lesions))
+
+
+def _new_lesion(model: PatientModel, patient_x: Array | None) -> float | None:
+    if model.new_lesion is None or patient_x is None:
+        return None
+    return float(1 / (1 + np.exp(-(model.new_lesion[0] + patient_x @ model.new_lesion[1:]))))
 
 
 def mean_lesion_probability(model: PatientModel, x: Array) -> float:
@@ -195,4 +236,10 @@ def _doubts(model: PatientModel, x: Array) -> Sequence[Finding]:
             made_in = f"{model.low[n]:.3g} to {model.high[n]:.3g}"
             text = f"{name} of {outside[0]:.3g} lies outside of {made_in}, which the model was made in: the prediction extrapolates"
             found.append(Finding(Severity.WARNING, "predict.extrapolates", text))
+    if model.center.size and not found and (_distance(x, model.center, model.precision) > model.farthest).any():
+        text = (
+            "a lesion has a combination of predictors that lies farther out than any the model was made of, though each "
+            "of them alone is inside its range: the prediction extrapolates"
+        )
+        found.append(Finding(Severity.WARNING, "predict.extrapolates", text))
     return found

@@ -14,6 +14,8 @@ from lutra.core.frozen import FrozenMap, frozen_map
 
 KINDS = ("linear-mixed", "logistic-mixed", "ordinal-mixed", "gee", "cox", "auc", "km")
 OF_TIME = ("cox", "km")
+VALIDATION = {"bootstrap": 200, "folds": 5, "repeats": 10}
+"""What `validate` may say, and what it is where it does not."""
 TABLES = ("lesions", "patients", "intervals")
 BY_PATIENT = ("patient", "patients", "subject", "cluster")
 BY_LESION = ("lesion", "lesions", "row", "rows", "observation", "record")
@@ -31,6 +33,10 @@ def _as_text(given: Mapping[str, Any]) -> FrozenMap[str, str]:
     return FrozenMap(
         {column: f"{value:g}" if isinstance(value, float | int) else value for column, value in given.items()}
     )
+
+
+def _optional_map(given: Mapping[str, int] | None) -> FrozenMap[str, int] | None:
+    return None if given is None else FrozenMap(given)
 
 
 @frozen
@@ -75,6 +81,10 @@ class ModelSpec:
         intervals from a bootstrap of patients.
     curve
         Column along which a linear model gives its expected outcome with an interval, other predictors at their mean.
+    validate
+        Samples, folds and repeats by which a mixed model of two levels is validated: `{ bootstrap = 200, folds = 5 }`.
+    cut_off
+        Whether `auc` gives a threshold too, with its spread.
     bootstrap, seed
         Number of its samples, and what they follow from.
     """
@@ -99,6 +109,8 @@ class ModelSpec:
     adjust: str = "holm"
     error_cv: FrozenMap[str, float | str] = field(converter=frozen_map, factory=FrozenMap)
     curve: str = ""
+    validate: FrozenMap[str, int] | None = field(converter=_optional_map, default=None)
+    cut_off: bool = False
     bootstrap: int = 200
     seed: int = 1
 
@@ -163,6 +175,7 @@ def _model(row: dict[str, Any], where: str) -> ModelSpec:
         raise ProtocolError(f"{of}adjust {row['adjust']!r}", where=where, required="holm or bh")
     if row.get("curve") and row["kind"] != "linear-mixed":
         raise ProtocolError(f"{of}curve with {row['kind']}", where=where, required="linear-mixed")
+    _check_validation(row, of, where)
     needed = ("time", "event") if row["kind"] in OF_TIME else ("outcome",)
     if missing := [key for key in needed if not row.get(key)]:
         raise ProtocolError(f"{of}no {missing[0]}", where=where, required=f"{row['kind']} needs {' and '.join(needed)}")
@@ -179,6 +192,23 @@ def _model(row: dict[str, Any], where: str) -> ModelSpec:
         return ModelSpec(**default | row)
     except TypeError as error:
         raise ProtocolError(f"{of}{error}", where=where) from error
+
+
+def _check_validation(row: Mapping[str, Any], of: str, where: str) -> None:
+    """Refuse what cannot be validated, or by what."""
+    if (wanted := row.get("validate")) is not None:
+        if row["kind"] not in ("linear-mixed", "logistic-mixed") or row.get("error_cv"):
+            raise ProtocolError(
+                f"{of}validate", where=where, required="linear-mixed or logistic-mixed, without error_cv"
+            )
+        if strange := sorted(set(wanted) - set(VALIDATION)):
+            raise ProtocolError(f"{of}validate.{strange[0]}", where=where, required=f"one of: {', '.join(VALIDATION)}")
+        if any(not isinstance(v, int) or v < (2 if k == "folds" else 1) for k, v in wanted.items()):
+            raise ProtocolError(
+                f"{of}validate {dict(wanted)}", where=where, required="whole numbers, at least two folds"
+            )
+    if row.get("cut_off") and row["kind"] != "auc":
+        raise ProtocolError(f"{of}cut_off with {row['kind']}", where=where, required="auc")
 
 
 def _refuse_unknown(row: dict[str, Any], known: set[str], of: str, where: str) -> None:

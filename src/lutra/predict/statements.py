@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from math import exp, floor, log10
+from typing import Any
 
 from attrs import frozen
 
@@ -131,6 +132,7 @@ def statement(model: ModelSpec, result: ModelResult, labels: Mapping[str, tuple[
     shown, others = [e for e in found if _is_shown(e)], [e for e in found if not _is_shown(e)]
     said = [f"{'; '.join(map(_words, shown))}."] if shown else []
     said += [f"No relation shown: {'; '.join(map(_words, others))}."] if others else []
+    said += _validated(result.numbers.get("validation"))
     return " ".join(said)
 
 
@@ -146,6 +148,23 @@ def _words(e: Effect) -> str:
     tail = "" if p is None else f"; {p_text(p)}{by}"
     interval = f"{amount(e.low, e.scale)} to {amount(e.high, e.scale)}"
     return f"{e.label} {e.per}, {scale}{amount(e.value, e.scale)} (95 %: {interval}{tail})"
+
+
+def _validated(validation: Mapping[str, Any] | None) -> list[str]:
+    """Say what the model is worth for patients it has not seen."""
+    if validation is None:
+        return []
+    name, words = (
+        ("auc", "area under the ROC curve") if "auc" in validation["corrected"] else ("r2", "explained variance")
+    )
+    corrected, ends, held = (validation[k][name] for k in ("corrected", "corrected_ci95", "cross_validated"))
+    if corrected is None or ends is None or held is None:
+        return ["Its worth for new patients could not be determined."]
+    slope = validation["corrected"]["slope"]
+    tail = "" if slope is None else f", calibration slope {slope:.2f}"
+    return [
+        f"For new patients: {words} {corrected:.2f} ({ends[0]:.2f} to {ends[1]:.2f}), cross-validated {held:.2f}{tail}."
+    ]
 
 
 def _survival(result: ModelResult) -> str:

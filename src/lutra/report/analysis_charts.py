@@ -339,3 +339,21 @@ def calibration(points: Sequence[tuple[float, float, float, float]]) -> Chart | 
         tip = f"predicted {predicted:.2f}, observed {observed:.2f} ({low:.2f} to {high:.2f})"
         parts.append(f'<circle class="fk k-size" cx="{x}" cy="{plane.y(observed):.1f}" r="4.5" data-tip="{tip}"/>')
     return svg(parts, plane.height, "Observed against predicted probability, by group", "l1 r1")
+
+
+def decision(rows: Sequence[dict[str, float]]) -> Chart | None:
+    """Draw the net benefit of acting by a model, on all and on none, at each threshold."""
+    if not rows:
+        return None
+    values = [row[k] for row in rows for k in ("model", "all")]
+    top = max(*values, 0.05) * 1.1
+    plane = Plane(rows[0]["threshold"], rows[-1]["threshold"], -top / 2, top)
+    parts = plane.grid()
+    zero = plane.y(0)
+    parts.append(f'<line class="zero" x1="0" x2="100%" y1="{zero:.1f}" y2="{zero:.1f}"/>')
+    everyone = [(r["threshold"], r["all"]) for r in rows if r["all"] >= plane.y0]
+    parts.append(plane.line(everyone, "ln thin dash sk k-mute"))
+    parts.append(plane.line([(r["threshold"], max(r["model"], plane.y0)) for r in rows], "ln sk k-size"))
+    better = [r["threshold"] for r in rows if r["model"] > max(r["all"], 0.0)]
+    said = f"The model is the best choice at {len(better)} of {len(rows)} thresholds"
+    return svg(parts, plane.height, f"Net benefit against threshold probability. {said}")

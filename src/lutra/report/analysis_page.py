@@ -119,15 +119,20 @@ def _discrimination(analysis: AnalysisView) -> Iterator[Figure]:
             outcome = analysis.labels.get(model.outcome, model.outcome)
             note = f"{outcome}: {model.numbers.get('events')} of {model.n} lesions. Variance clustered by patient."
             yield Figure(title, "Sensitivity against 1 − specificity; areas with 95 % interval", chart, named, note)
-        for name, validation in (("validation", model.numbers.get("validation")),):
-            groups = (validation or {}).get("calibration_curve")
-            chart_of = (
-                charts.calibration([(g["predicted"], g["observed"], *g["ci95"]) for g in groups]) if groups else None
+        validation = model.numbers.get("validation") or {}
+        groups = validation.get("calibration_curve") or ()
+        calibration = charts.calibration([(g["predicted"], g["observed"], *g["ci95"]) for g in groups])
+        if calibration:
+            slope = validation["corrected"]["slope"]
+            title = "Calibration" if slope is None else f"Calibration slope {slope:.2f}"
+            words = f"{model.name.capitalize()}: observed against predicted, of patients not seen; by fifths"
+            yield Figure(title, words, calibration)
+        decision = charts.decision(validation.get("decision_curve") or ())
+        if decision:
+            words = (
+                f"{model.name.capitalize()}: net benefit of acting by the model (line), on all (dashed), on none (0)"
             )
-            if chart_of:
-                yield Figure(
-                    f"Calibration of {model.name}", f"Observed against predicted, {name} by patient", chart_of, width=6
-                )
+            yield Figure("Decision curve", words, decision)
 
 
 def _holds(band: str, value: float) -> bool:

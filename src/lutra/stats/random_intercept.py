@@ -51,8 +51,9 @@ class RandomInterceptFit:
 
     @property
     def se(self) -> Array:
-        """Standard errors. (q,)"""
-        errors: Array = np.sqrt(np.diag(self.covariance))
+        """Standard errors; infinite where the data do not bound an effect. (q,)"""
+        variances = np.diag(self.covariance)
+        errors: Array = np.sqrt(np.where(variances > 0, variances, np.inf))
         return errors
 
 

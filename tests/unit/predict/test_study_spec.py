@@ -12,7 +12,7 @@ from lutra.core.frozen import FrozenMap
 from lutra.pipeline.analysis_columns import INTERVAL_COLUMNS, PATIENT_COLUMNS, lesion_columns
 from lutra.predict import fit_models, parse_spec
 
-PLAN = (files("lutra.predict") / "plans" / "study.toml").read_text("utf-8")
+PLAN = (files("lutra.predict") / "plans" / "lesion_response.toml").read_text("utf-8")
 
 
 def _tables(seed: int = 3, patients: int = 20) -> tuple[DataTable, DataTable]:
@@ -103,7 +103,7 @@ def _names(columns: tuple[Column, ...]) -> set[str]:
 
 
 def test_the_plan_that_comes_with_lutra_uses_columns_that_are_there() -> None:
-    spec = parse_spec(PLAN, "study.toml")
+    spec = parse_spec(PLAN, "plan")
     tables = {
         "lesions": _names(lesion_columns(4)),
         "patients": _names(PATIENT_COLUMNS),

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from scipy import stats
 
 from lutra.core.errors import MissingExtra, OutsideValidity
-from lutra.core.finding import Finding
+from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap, frozen_map
 from lutra.predict.result import Coefficient
 from lutra.predict.rows import Rows
@@ -55,19 +55,27 @@ def linear(rows: Rows, model: ModelSpec) -> Found:
             zip(names, fit.coefficients, fit.se, low, high, p, fit.df, strict=True)
         )
     }
-    between = [sd**2 for sd in fit.sd_groups]
-    numbers: dict[str, Any] = {
-        "sd_random": fit.sd_groups[0],
-        "sd_residual": fit.sd_residual,
-        "loglik": fit.log_likelihood,
-        "reml": True,
-        "icc": between[0] / (sum(between) + fit.sd_residual**2),
-    }
-    if len(fit.sd_groups) > 1:
+    numbers: dict[str, Any] = {"sd_residual": fit.sd_residual, "loglik": fit.log_likelihood, "reml": True}
+    if fit.told[0]:
+        between = [sd**2 for sd in fit.sd_groups]
+        numbers |= {"sd_random": fit.sd_groups[0], "icc": between[0] / (sum(between) + fit.sd_residual**2)}
+    if fit.told[1:] == (True,):
         numbers["sd_random_nested"] = fit.sd_groups[1]
     if model.curve:
         numbers["curve"] = _expected_curve(rows, model, fit)
-    return Found(fit.converged, coefficients, numbers)
+    return Found(fit.converged, coefficients, numbers, tuple(_levels_not_told(model, fit)))
+
+
+def _levels_not_told(model: ModelSpec, fit: LinearMixedFit) -> Iterator[Finding]:
+    """Say which spreads cannot be told, with one row or one lesion per patient, or one row per lesion."""
+    if not fit.told[0]:
+        text = (
+            "one row per patient: the spread between patients cannot be told from that within, and is in the residual"
+        )
+        yield Finding(Severity.INFO, "predict.level-not-told", f"{model.name}: {text}")
+    elif not all(fit.told):
+        text = "one lesion per patient or one row per lesion: the level of lesions cannot be told apart and is left out"
+        yield Finding(Severity.INFO, "predict.level-not-told", f"{model.name}: {text}")
 
 
 def _expected_curve(rows: Rows, model: ModelSpec, fit: LinearMixedFit) -> list[dict[str, float]]:

@@ -35,6 +35,8 @@ class LinearMixedFit:
         Degrees of freedom of each coefficient's t by Satterthwaite. (p,)
     sd_groups
         Standard deviations of the random intercepts, outermost first.
+    told
+        Which of them the rows tell from the level below. (levels,)
     sd_residual
         Within the innermost group.
     reml_criterion, log_likelihood
@@ -47,6 +49,7 @@ class LinearMixedFit:
     covariance: Array = field(converter=float64)
     df: Array = field(converter=float64)
     sd_groups: tuple[float, ...]
+    told: tuple[bool, ...]
     sd_residual: float
     reml_criterion: float
     converged: bool
@@ -80,6 +83,8 @@ class _Sums:
         self.by_lesion = _summed(self.both, lesion, len(self.rows))
         _, self.patient_of = np.unique(pairs[:, 0], return_inverse=True)
         self.patients = int(self.patient_of.max()) + 1
+        several = self.patients < self.n, self.patients < len(self.rows) < self.n
+        self.told = np.array(several[: len(groups)])
 
     def products(self, ratios: Array) -> tuple[Array, float, Array, Array]:
         """Give M'V⁻¹M, log|V|, and what the predicted intercepts need, with V in units of the residual variance."""
@@ -96,6 +101,9 @@ class _Sums:
 
 def fit_linear_mixed(x: Array, y: Array, groups: Sequence[npt.NDArray[np.intp]]) -> LinearMixedFit:
     """Fit by restricted maximum likelihood.
+
+    A level that the rows do not tell from the next, as with one row per patient or one lesion per patient, has a spread of 0: it
+    is part of the next.
 
     Parameters
     ----------
@@ -122,8 +130,7 @@ def fit_linear_mixed(x: Array, y: Array, groups: Sequence[npt.NDArray[np.intp]])
             f"{sums.n} rows, {sums.p} coefficients, {sums.patients} groups",
             required="two groups, more rows than coefficients, no column that the others make up",
         )
-    levels = len(groups)
-    best, converged = _minimise(lambda ratios: _criterion(sums, ratios), levels)
+    best, converged = _best_ratios(sums)
     products, _, by_patient, weight = sums.products(best)
     solved, rest = _solve(products, sums.p)
     variance = rest / (sums.n - sums.p)
@@ -135,6 +142,7 @@ def fit_linear_mixed(x: Array, y: Array, groups: Sequence[npt.NDArray[np.intp]])
         covariance,
         _satterthwaite(sums, best, sd, covariance),
         tuple(float(r) * sd for r in best),
+        tuple(bool(t) for t in sums.told),
         sd,
         _criterion(sums, best),
         converged,
@@ -192,6 +200,21 @@ def _criterion(sums: _Sums, ratios: Array) -> float:
     free = sums.n - sums.p
     _, log_det_x = np.linalg.slogdet(products[: sums.p, : sums.p])
     return float(log_det + log_det_x + free * (1 + np.log(2 * np.pi * rest / free)))
+
+
+def _best_ratios(sums: _Sums) -> tuple[Array, bool]:
+    """Search the ratios of the levels that the rows tell apart; the others are zero."""
+    levels = int(sums.told.sum())
+
+    def placed(searched: Array) -> Array:
+        ratios = np.zeros(len(sums.told))
+        ratios[sums.told] = searched
+        return ratios
+
+    if levels == 0:
+        return placed(np.empty(0)), True
+    best, converged = _minimise(lambda searched: _criterion(sums, placed(searched)), levels)
+    return placed(best), converged
 
 
 def _minimise(criterion: Callable[[Array], float], levels: int) -> tuple[Array, bool]:

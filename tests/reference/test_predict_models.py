@@ -43,6 +43,13 @@ time = "T"
 event = "E"
 predictors = ["max(x_dose)", "max(x_fdg)"]
 [[model]]
+name = "landmark"
+kind = "cox"
+time = "T"
+event = "E"
+predictors = ["max(x_dose)", "max(x_fdg)"]
+landmark = 8
+[[model]]
 name = "auc"
 kind = "auc"
 outcome = "resp"
@@ -159,6 +166,10 @@ def test_cox_and_kaplan_meier(found: dict[str, Any], r: dict[tuple[str, str], fl
         assert model["coefficients"][name]["se"] == pytest.approx(r["cox.se", known], abs=1e-6)
     assert model["concordance"] == pytest.approx(r["cox.c", "1"], abs=1e-8)
     assert model["loglik"] == pytest.approx(r["cox.ll", "1"], abs=1e-6)
+    after = found["landmark"]
+    assert after["n"] == r["cox_lm8.n", "1"]
+    for name, known in (("max(x_dose)", "dmean"), ("max(x_fdg)", "fmax")):
+        assert after["coefficients"][name]["estimate"] == pytest.approx(r["cox_lm8.b", known], abs=1e-6)
     assert found["km"]["median"] == pytest.approx(r["km.med", "1"], abs=1e-6)
     before = [step for step in found["km"]["curve"] if step["time"] <= 12]
     assert before[-1]["survival"] == pytest.approx(r["km.s12", "1"], abs=1e-8)

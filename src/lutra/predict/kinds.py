@@ -20,7 +20,7 @@ from lutra.core.frozen import FrozenMap, frozen_map
 from lutra.predict.result import Coefficient
 from lutra.predict.rows import Rows
 from lutra.predict.spec import ModelSpec
-from lutra.stats.discrimination import clustered_auc, roc_points
+from lutra.stats.discrimination import clustered_auc, roc_band, roc_points
 from lutra.stats.linear_mixed import LinearMixedFit, fit_linear_mixed, robust_covariance, t_interval
 from lutra.stats.random_intercept import RandomInterceptFit, fit_logistic, fit_ordinal
 from lutra.stats.survival import Z_95, concordance, kaplan_meier
@@ -197,13 +197,15 @@ def auc(rows: Rows, model: ModelSpec) -> Found:
     for name, marks in zip(rows.names, rows.x.T, strict=True):
         area = clustered_auc(marks, rows.outcome, rows.groups[0], model.direction)
         half = Z_95 * np.sqrt(area.var_clustered)
+        towards = marks if area.higher_means_outcome else -marks
         each[name] = {
             "estimate": area.estimate,
             "var_delong": area.var_delong,
             "var_clustered": area.var_clustered if np.isfinite(area.var_clustered) else None,
             "ci95": [max(area.estimate - half, 0.0), min(area.estimate + half, 1.0)] if np.isfinite(half) else None,
             "higher_means_outcome": area.higher_means_outcome,
-            "roc": roc_points(marks if area.higher_means_outcome else -marks, rows.outcome),
+            "roc": roc_points(towards, rows.outcome),
+            "band": roc_band(towards, rows.outcome, rows.groups[0], model.bootstrap, model.seed),
         }
     numbers = {"events": int(rows.outcome.sum()), **(each[rows.names[0]] if len(each) == 1 else {"predictors": each})}
     return Found(converged=True, numbers=numbers)

@@ -149,7 +149,7 @@ def forest(alone: Sequence[ModelView], together: ModelView | None) -> Chart | No
             parts.append(f'<line class="eb sk {hue}{wide}" {ends_x} y1="{at}" y2="{at}"/>')
             mark = ("fk", 5.5) if kind == "together" else ("fo", 3.5)
             place = f'cx="{plane.x(inside[0]):.2f}%" cy="{at}" r="{mark[1]}"'
-            text = f"{signed(values[0])} ({signed(values[1])} to {signed(values[2])})"
+            text = f"{bare(values[0])} ({bare(values[1])} to {bare(values[2])}) %"
             parts.append(f'<circle class="{mark[0]} {hue}" {place} data-tip="{kind}: {text}"/>')
             if kind == "together":
                 parts.append(f'<text x="100%" dx="12" y="{y + 4}">{text}</text>')
@@ -160,6 +160,11 @@ def forest(alone: Sequence[ModelView], together: ModelView | None) -> Chart | No
         f"Change of diameter per standard deviation of each predictor with 95 % intervals. {'; '.join(said)}",
         "l3 r3",
     )
+
+
+def bare(value: float) -> str:
+    """Write a number of percent with its sign, without the unit."""
+    return signed(value).removesuffix(" %")
 
 
 def signed(value: float) -> str:
@@ -179,6 +184,10 @@ def roc(model: ModelView) -> tuple[Chart, list[tuple[str, str, str, str]]] | Non
     quarters = [n / 4 for n in range(5)]
     parts = [*plane.grid(x_ticks=quarters), plane.line([(0, 0), (1, 1)], "ln thin dash sk k-band")]
     rows = []
+    best = max(each.values(), key=lambda area: area["estimate"])
+    if best.get("band"):
+        hue = hue_of(next(name for name, area in each.items() if area is best))
+        parts.append(plane.band([(x, low, high) for x, low, high in best["band"]], f"fb {hue}"))
     for name, area in each.items():
         parts.append(plane.line([(x, y) for x, y in area["roc"]], f"ln sk {hue_of(name)}"))
         interval = area.get("ci95")

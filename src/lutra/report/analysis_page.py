@@ -23,6 +23,7 @@ from lutra.report.description import (
     table_one,
 )
 from lutra.report.model import StudyView
+from lutra.report.titles import plural
 from lutra.report.tripod import ITEMS
 
 TITLES = {
@@ -118,7 +119,13 @@ def _discrimination(analysis: AnalysisView) -> Iterator[Figure]:
             )
             outcome = analysis.labels.get(model.outcome, model.outcome)
             note = f"{outcome}: {model.numbers.get('events')} of {model.n} lesions. Variance clustered by patient."
-            yield Figure(title, "Sensitivity against 1 − specificity; areas with 95 % interval", chart, named, note)
+            yield Figure(
+                title,
+                "Sensitivity against 1 − specificity; band of the largest area and intervals, 95 %, by patient",
+                chart,
+                named,
+                note,
+            )
         validation = model.numbers.get("validation") or {}
         groups = validation.get("calibration_curve") or ()
         calibration = charts.calibration([(g["predicted"], g["observed"], *g["ci95"]) for g in groups])
@@ -212,7 +219,9 @@ def _courses(analysis: AnalysisView, final: list[Row]) -> Iterator[Figure]:
     if swim:
         events = sum(row["pfs_event"].value is True for row in analysis.patients.rows)
         yield Figure(
-            f"{events} progressions or deaths", "Each patient to progression or the last visit; dots are cycles", swim
+            f"Progression or death in {plural(events, 'patient')}",
+            "Each patient to progression or the last visit; dots are cycles",
+            swim,
         )
     for model in analysis.models:
         curve = charts.survival(model) if model.kind == "km" and model.converged else None

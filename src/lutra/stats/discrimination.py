@@ -96,3 +96,26 @@ def roc_points(marks: Array, outcome: Array) -> list[list[float]]:
     with_outcome, without = marks[outcome == 1], marks[outcome == 0]
     points = [[float((without >= cut).mean()), float((with_outcome >= cut).mean())] for cut in cuts]
     return [[0.0, 0.0], *points]
+
+
+def roc_band(marks: Array, outcome: Array, patients: Codes, samples: int, seed: int) -> list[list[float]]:
+    """Give 95 % bounds of the share of true positives at each share of false ones, from a bootstrap of patients.
+
+    Returns
+    -------
+    list
+        Rows of (share of false positives, lower, upper); empty where most samples have one outcome only.
+    """
+    rng, grid = np.random.default_rng(seed), np.linspace(0, 1, 41)
+    known = np.unique(patients)
+    rows_of = [np.flatnonzero(patients == patient) for patient in known]
+    curves = []
+    for _ in range(samples):
+        rows = np.concatenate([rows_of[n] for n in rng.integers(0, len(known), len(known))])
+        if len(np.unique(outcome[rows])) == 2:
+            points = np.array(roc_points(marks[rows], outcome[rows]))
+            curves.append(np.interp(grid, points[:, 0], np.maximum.accumulate(points[:, 1])))
+    if len(curves) < samples / 2:
+        return []
+    low, high = np.quantile(curves, (0.025, 0.975), axis=0)
+    return [[float(x), float(lo), float(hi)] for x, lo, hi in zip(grid, low, high, strict=True)]

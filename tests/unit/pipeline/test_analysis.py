@@ -152,7 +152,8 @@ def test_every_figure_is_there(page: str) -> None:
     labels = " ".join(re.findall(r'aria-label="([^"]+)"', page))
     for words in (
         "per standard deviation", "ROC curves", "Observed against predicted", "Net benefit", "against cumulative dose",
-        "of each lesion at the outcome", "RECIST sum", "over the cycles", "in each cycle", "to progression", "without the event over time",
+        "of each lesion at the outcome", "RECIST sum", "over the cycles", "in each cycle", "to progression",
+        "without the event over time",
     ):  # fmt: skip
         assert words in labels, words
 

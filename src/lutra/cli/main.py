@@ -12,6 +12,7 @@ from lutra import __version__
 from lutra.cli import (
     analyse,
     archive,
+    audit,
     bed,
     decide,
     dose,
@@ -41,6 +42,7 @@ app.add_typer(study_app, name="study")
 app.add_typer(simulate.app, name="simulate")
 app.add_typer(dose.app, name="dose")
 app.add_typer(export.app, name="export")
+app.add_typer(audit.app, name="audit")
 app.add_typer(patient_model.app, name="patient-model")
 app.command()(bed.bed)
 app.command()(recist.recist)

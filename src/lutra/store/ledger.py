@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from attrs import evolve, frozen
 from sqlalchemy import (
+    Connection,
     Engine,
     ExceptionContext,
     RowMapping,
@@ -52,6 +55,33 @@ class LesionList:
     candidates: str
     known: str
     issued: str
+
+
+CHAINED = {"audit": schema.audit, "edits": schema.edits}
+GENESIS = "0" * 64
+"""What the first link is chained to."""
+
+
+@frozen
+class AuditCheck:
+    """What became of the chain over edits and audit trail.
+
+    Parameters
+    ----------
+    links
+        Entries in the chain.
+    before
+        Entries that an earlier version of Lutra wrote without one: of these nothing can be said.
+    head
+        Digest of the last sound link. Written down elsewhere it shows later whether the end was cut off. [hex]
+    problems
+        What does not agree, from the first on; empty if all does.
+    """
+
+    links: int
+    before: int
+    head: str
+    problems: tuple[str, ...]
 
 
 class Ledger:
@@ -201,6 +231,8 @@ class Ledger:
         with self._engine.begin() as connection:
             writing = insert(schema.edits).from_select(list(row), values).returning(schema.edits.c.number)
             number = connection.scalar(writing)
+            if number is not None:
+                _link(connection, "edits", number)
         if number is None:
             later = [e for e in self.edits(edit.subject_id) if e.number > (after or 0)]
             raise StoreError(
@@ -219,12 +251,58 @@ class Ledger:
     # ---- audit ----
     def log(self, at: str, by: str, action: str, detail: Mapping[str, Any]) -> None:
         """Append to the audit trail."""
+        row = {"at": at, "by": by, "action": action, "detail": dict(detail)}
         with self._engine.begin() as connection:
-            connection.execute(insert(schema.audit), {"at": at, "by": by, "action": action, "detail": dict(detail)})
+            number = connection.scalar(insert(schema.audit).values(row).returning(schema.audit.c.number))
+            _link(connection, "audit", int(number or 0))
 
     def audit_trail(self) -> tuple[dict[str, Any], ...]:
         """Everything that was logged, oldest first."""
         return tuple(dict(row) for row in self._rows(select(schema.audit).order_by(schema.audit.c.number)))
+
+    def verify_audit(self) -> AuditCheck:
+        """Compute the chain of edits and audit trail anew, and compare."""
+        with self._engine.connect() as connection:
+            links = list(connection.execute(select(schema.chain).order_by(schema.chain.c.position)).mappings())
+            rows = {
+                (name, row["number"]): _entry(row)
+                for name, table in CHAINED.items()
+                for row in connection.execute(select(table)).mappings()
+            }
+        problems, head = [], GENESIS
+        first: dict[str, int] = {}
+        for n, link in enumerate(links, start=1):
+            key = (link["of"], link["number"])
+            first.setdefault(*key)
+            problem = None
+            if link["position"] != n:
+                problem = f"link {n} of the chain is missing"
+            elif key not in rows:
+                problem = f"{key[0]} {key[1]} is gone"
+            elif _digest(head, key[0], rows[key]) != link["digest"]:
+                problem = f"{key[0]} {key[1]} is not what was written"
+            if problem:
+                problems.append(problem)
+                break
+            head = link["digest"]
+        known = {(link["of"], link["number"]) for link in links}
+        stray = [key for key in rows if key not in known]
+        problems += [f"{name} {n} was not written by Lutra" for name, n in stray if name in first and n > first[name]]
+        before = sum(name not in first or n < first[name] for name, n in stray)
+        return AuditCheck(len(links), before, head, tuple(problems))
+
+    def chain_digests(self) -> tuple[str, ...]:
+        """Digests of the chain, oldest first."""
+        return tuple(
+            row["digest"] for row in self._rows(select(schema.chain.c.digest).order_by(schema.chain.c.position))
+        )
+
+    def chained(self) -> Iterator[dict[str, Any]]:
+        """Give every link with what it is of. Its digest is SHA-256 over `[digest before, of, entry]` as compact sorted JSON."""
+        for link in self._rows(select(schema.chain).order_by(schema.chain.c.position)):
+            table = CHAINED[link["of"]]
+            entries = self._rows(select(table).where(table.c.number == link["number"]))
+            yield {**link, "entry": _entry(entries[0]) if entries else None}
 
     # ---- inside ----
     def _make_tables(self) -> None:
@@ -253,6 +331,24 @@ class Ledger:
                 required=f"schema {schema.SCHEMA_VERSION}",
                 do="open it with the version of Lutra that wrote it",
             )
+
+
+def _link(connection: Connection, name: str, number: int) -> None:
+    """Chain an entry that was just written; its transaction holds the lock, so that nobody comes in between."""
+    table = CHAINED[name]
+    (row,) = connection.execute(select(table).where(table.c.number == number)).mappings()
+    last = connection.scalar(select(schema.chain.c.digest).order_by(schema.chain.c.position.desc()).limit(1))
+    link = {"of": name, "number": number, "digest": _digest(last or GENESIS, name, _entry(row))}
+    connection.execute(insert(schema.chain), link)
+
+
+def _entry(row: RowMapping) -> dict[str, Any]:
+    return dict(row)
+
+
+def _digest(before: str, name: str, entry: Mapping[str, Any]) -> str:
+    written = json.dumps([before, name, entry], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(written.encode()).hexdigest()
 
 
 def _as_row(value: Any) -> dict[str, Any]:

@@ -92,7 +92,17 @@ audit = Table(
     Column("detail", JSON, nullable=False),
 )
 
-APPEND_ONLY = ("receipts", "edits", "audit")
+chain = Table(
+    "chain",
+    metadata,
+    Column("position", Integer, primary_key=True, autoincrement=True),
+    Column("of", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("digest", String(64), nullable=False),
+)
+"""Digests of every edit and entry of the audit trail, each over the one before: what was changed behind Lutra's back shows."""
+
+APPEND_ONLY = ("receipts", "edits", "audit", "chain")
 
 
 def append_only_triggers() -> list[str]:

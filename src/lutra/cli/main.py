@@ -22,6 +22,7 @@ from lutra.cli import (
     patient_model,
     predict,
     recist,
+    serve,
     show,
     simulate,
 )
@@ -43,12 +44,14 @@ app.add_typer(simulate.app, name="simulate")
 app.add_typer(dose.app, name="dose")
 app.add_typer(export.app, name="export")
 app.add_typer(audit.app, name="audit")
+app.add_typer(serve.users_app, name="users")
 app.add_typer(patient_model.app, name="patient-model")
 app.command()(bed.bed)
 app.command()(recist.recist)
 app.command()(decide.decide)
 app.command()(predict.predict)
 app.command()(analyse.analyse)
+app.command()(serve.serve)
 study_app.command("tables")(decide.study_tables)
 study_app.command("lock")(decide.study_lock)
 app.add_typer(edits.align_app, name="align")

@@ -1,0 +1,87 @@
+"""`lutra serve` and `lutra users`: the reading room in a browser, and who may enter it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from lutra.cli import show
+
+users_app = typer.Typer(no_args_is_help=True, help="Who may sign in to the reading room of a study.")
+Directory = Annotated[Path, typer.Argument(help="Study folder.", show_default=False)]
+
+
+def serve(
+    directory: Directory,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; anything but loopback needs TLS before it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535)] = 8765,
+    *,
+    behind_tls: Annotated[
+        bool, typer.Option("--behind-tls", help="Reached over TLS: cookies travel over nothing else.")
+    ] = False,
+) -> None:
+    """Open the reading room of a study in a browser; only for people with an account: lutra users add."""
+    with show.reported():
+        app = _app(directory, secure=behind_tls)
+        import uvicorn
+    show.out.print(f"reading room of {escape(str(directory))}: http://{host}:{port}")
+    uvicorn.run(app, host=host, port=port, log_level="warning", server_header=False, proxy_headers=behind_tls)
+
+
+def _app(directory: Path, *, secure: bool) -> Any:
+    from lutra.core.errors import MissingExtra, UsageError
+
+    try:
+        from lutra.web import create_app
+    except ImportError as error:
+        raise MissingExtra("the reading room needs a web server", do="pip install lutra[web]") from error
+    app = create_app(directory, secure=secure)
+    if not app.state.accounts.all():
+        raise UsageError(
+            "nobody could sign in", required="an account", do=f"lutra users add {directory} NAME --role admin"
+        )
+    return app
+
+
+@users_app.command("add")
+def add(
+    directory: Directory,
+    name: Annotated[str, typer.Argument(help="Name to sign in and to sign with.", show_default=False)],
+    role: Annotated[str, typer.Option(help="reader, physicist, physician, coordinator or admin.", show_default=False)],
+    password: Annotated[
+        str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Asked for if not given.")
+    ],
+) -> None:
+    """Make an account."""
+    from lutra.pipeline.study import StudyFolder
+    from lutra.store.accounts import Accounts, RoleOf
+
+    with show.reported():
+        from lutra.core.errors import UsageError
+
+        if role not in set(RoleOf):
+            raise UsageError(f"role {role!r}", required=f"one of: {', '.join(RoleOf)}")
+        study = StudyFolder(directory)
+        account = Accounts(directory / "accounts.db").add(name, [role], password)
+        study.log("account added", {"name": account.name, "role": role})
+    show.out.print(f"{escape(account.name)} may sign in as {role}")
+
+
+@users_app.command("list")
+def everybody(directory: Directory) -> None:
+    """List the accounts."""
+    from lutra.pipeline.study import StudyFolder
+    from lutra.store.accounts import Accounts
+
+    with show.reported():
+        StudyFolder(directory)
+        accounts = Accounts(directory / "accounts.db").all()
+    listing = show.table("name", "roles", "state")
+    for a in accounts:
+        listing.add_row(escape(a.name), ", ".join(sorted(a.roles)), "disabled" if a.disabled else "active")
+    show.out.print(listing)

@@ -1,0 +1,335 @@
+"""The application: every route, the thing it does, and the page it answers with."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import parse_qs
+
+from fastapi import Depends, FastAPI, Request
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
+
+from lutra.core.decision import Verdict
+from lutra.core.errors import LutraError, UsageError
+from lutra.pipeline.decide import answer, sign
+from lutra.pipeline.response_lock import lock_response, locks
+from lutra.pipeline.study import StudyFolder
+from lutra.store.accounts import Accounts, RoleOf, Session
+from lutra.web.access import (
+    COOKIE,
+    SEES_DOSES,
+    allowed,
+    refuse_forged,
+    refuse_other_origins,
+    signed_in,
+    with_headers,
+)
+from lutra.web.jobs import Runner
+from lutra.web.pages import Pages
+
+ACCOUNTS = "accounts.db"
+"""File of accounts in a study's folder."""
+LARGEST_FORM = 64 * 1024
+SERVED = {".html", ".css", ".js", ".png", ".svg", ".csv", ".parquet", ".json", ".toml", ".pdf"}
+Form = dict[str, str]
+
+
+def create_app(root: Path, *, secure: bool = False) -> FastAPI:
+    """Make the application of one study.
+
+    Parameters
+    ----------
+    root
+        Study folder.
+    secure
+        Whether it is reached over TLS: cookies then travel over nothing else.
+
+    Raises
+    ------
+    StoreError
+        If there is no study.
+    """
+    StudyFolder(root).ledger.close()
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, title="Lutra")
+    app.state.root, app.state.secure = root, secure
+    app.state.accounts = Accounts(root / ACCOUNTS)
+    app.state.runner, app.state.pages = Runner(root), Pages(root)
+    app.middleware("http")(_guarded)
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(LutraError, _explained)
+    for add in (_signing_in, _reports, _decisions, _responses, _running, _trail, _accounts):
+        add(app)
+    return app
+
+
+async def _guarded(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
+    """Refuse what is too large or of another site, and put the headers on every answer."""
+    if request.method not in ("GET", "HEAD", "POST"):
+        return with_headers(PlainTextResponse("not allowed", 405))
+    if request.method == "POST":
+        length = request.headers.get("content-length", "")
+        if not length.isdigit() or int(length) > LARGEST_FORM:
+            return with_headers(PlainTextResponse("a form of at most 64 kB is expected", 413))
+        try:
+            refuse_other_origins(request)
+        except HTTPException as error:
+            return with_headers(PlainTextResponse(error.detail, error.status_code))
+    return with_headers(await go_on(request))
+
+
+async def form_of(request: Request) -> Form:
+    """Read a form; of a field given twice the first counts. No files are taken."""
+    body = (await request.body()).decode("utf-8", "replace")
+    return {name: values[0] for name, values in parse_qs(body, keep_blank_values=True, max_num_fields=50).items()}
+
+
+async def checked_form(request: Request) -> Form:
+    """Read a form of this session."""
+    form = await form_of(request)
+    refuse_forged(request, signed_in(request), form.get("csrf", ""))
+    return form
+
+
+FormData = Annotated[Form, Depends(checked_form)]
+
+
+def _page(request: Request, name: str, status: int = 200, **values: Any) -> Response:
+    pages: Pages = request.app.state.pages
+    session = getattr(request.state, "session", None) or signed_in(request)
+    return Response(pages.render(name, session, **values), status, media_type="text/html")
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101  (as it was registered)
+    if error.status_code == 401:
+        return with_headers(RedirectResponse("/sign-in", 303))
+    words = {403: "This is not yours to do", 404: "There is no such page"}.get(error.status_code, "That did not work")
+    return with_headers(_page(request, "message.html", error.status_code, heading=words, text=str(error.detail)))
+
+
+async def _explained(request: Request, error: Exception) -> Response:
+    return with_headers(_page(request, "message.html", 400, heading="That did not work", text=str(error)))
+
+
+def _reauthenticated(request: Request, session: Session, form: Form) -> None:
+    """Ask for the password again before something is signed.
+
+    Raises
+    ------
+    HTTPException
+        403 if it is wrong, 429 after too many attempts.
+    """
+    accounts: Accounts = request.app.state.accounts
+    if accounts.must_wait(session.account.name, _address(request)):
+        raise HTTPException(429, "too many wrong passwords: wait a quarter of an hour")
+    if accounts.check(session.account.name, form.get("password", ""), _address(request)) is None:
+        raise HTTPException(403, "the password is wrong: nothing was signed")
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+# ---- signing in ----
+def _signing_in(app: FastAPI) -> None:
+    @app.get("/sign-in")
+    def ask(request: Request) -> Response:
+        token = secrets.token_urlsafe(24)
+        answered = _page(request, "sign_in.html", csrf=token, failed="")
+        answered.set_cookie("lutra_form", token, httponly=True, samesite="strict", secure=app.state.secure)
+        return answered
+
+    @app.post("/sign-in")
+    async def sign_in(request: Request) -> Response:
+        form = await form_of(request)
+        refuse_forged(request, None, form.get("csrf", ""))
+        accounts: Accounts = app.state.accounts
+        name = form.get("name", "")
+        if accounts.must_wait(name, _address(request)):
+            return _page(
+                request, "sign_in.html", 429, csrf=form["csrf"], failed="Too many attempts: wait a quarter of an hour."
+            )
+        account = await run_in_threadpool(accounts.check, name, form.get("password", ""), _address(request))
+        if account is None:
+            return _page(request, "sign_in.html", 401, csrf=form["csrf"], failed="Name or password is wrong.")
+        if old := request.cookies.get(COOKIE):
+            accounts.close_session(old)
+        token, _ = accounts.open_session(account)
+        _study(app).log("signed in", {"by": account.name})
+        answered = RedirectResponse("/", 303)
+        answered.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=app.state.secure)
+        answered.delete_cookie("lutra_form")
+        return answered
+
+    @app.post("/sign-out", dependencies=[Depends(checked_form), Depends(allowed("sign out"))])
+    def sign_out(request: Request) -> Response:
+        app.state.accounts.close_session(request.cookies.get(COOKIE, ""))
+        answered = RedirectResponse("/sign-in", 303)
+        answered.delete_cookie(COOKIE)
+        return answered
+
+    @app.post("/password")
+    def password(
+        request: Request, form: FormData, session: Annotated[Session, Depends(allowed("password"))]
+    ) -> Response:
+        _reauthenticated(request, session, form)
+        app.state.accounts.change(session.account.name, password=form.get("new", ""))
+        _study(app).log("password changed", {"by": session.account.name})
+        return RedirectResponse("/sign-in", 303)
+
+    @app.get("/")
+    def home(request: Request, session: Annotated[Session, Depends(allowed("home"))]) -> Response:
+        pages: Pages = app.state.pages
+        return _page(request, "home.html", **pages.home(session))
+
+
+def _study(app: FastAPI) -> StudyFolder:
+    return StudyFolder(app.state.root)
+
+
+# ---- reports ----
+def _reports(app: FastAPI) -> None:
+    @app.get("/assets/{path:path}")
+    def asset(request: Request, path: str) -> Response:
+        pages: Pages = app.state.pages
+        return _file(request, pages.assets, path)
+
+    @app.get("/report/{path:path}", dependencies=[Depends(allowed("report"))])
+    def report(request: Request, path: str) -> Response:
+        return _file(request, app.state.root / "report", path or "index.html")
+
+    @app.get("/reading/{path:path}", dependencies=[Depends(allowed("reading"))])
+    def reading(request: Request, path: str) -> Response:
+        return _file(request, app.state.root / "report-reader", path or "index.html")
+
+
+def _file(request: Request, folder: Path, path: str) -> Response:
+    """Serve a file of a folder, and nothing beside it.
+
+    Raises
+    ------
+    HTTPException
+        404
+    """
+    if "\0" in path:
+        raise HTTPException(404)
+    base = folder.resolve()
+    file = (base / path).resolve()
+    if not file.is_relative_to(base) or file.suffix not in SERVED or not file.is_file():
+        raise HTTPException(404, "it may not have been made yet: run the study and its report")
+    if file.suffix == ".html":
+        pages: Pages = request.app.state.pages
+        return Response(pages.with_way_home(file.read_text("utf-8")), media_type="text/html")
+    return FileResponse(file)
+
+
+# ---- decisions ----
+def _decisions(app: FastAPI) -> None:
+    @app.get("/decisions/{subject}/{cycle}")
+    def decision(
+        request: Request, subject: str, cycle: int, session: Annotated[Session, Depends(allowed("decision"))]
+    ) -> Response:
+        found = answer(_study(app), subject, cycle)
+        may_sign = session.account.may(RoleOf.PHYSICIAN)
+        return _page(request, "decision.html", found=found, d=found.decision, may_sign=may_sign, verdicts=list(Verdict))
+
+    @app.post("/decisions/{subject}/{cycle}")
+    def signed(
+        request: Request,
+        subject: str,
+        cycle: int,
+        form: FormData,
+        session: Annotated[Session, Depends(allowed("sign decision"))],
+    ) -> Response:
+        study = _study(app)
+        found = answer(study, subject, cycle)
+        if form.get("decision") != found.digest:
+            raise HTTPException(
+                409, "what the rules saw has changed since this page was made: read it again before you sign"
+            )
+        if form.get("verdict") not in set(Verdict):
+            raise HTTPException(400, "an answer must be chosen")
+        _reauthenticated(request, session, form)
+        sign(study, found, session.account.name, Verdict(form["verdict"]), form.get("reason", ""))
+        return RedirectResponse(f"/decisions/{subject}/{cycle}", 303)
+
+
+# ---- response ----
+def _responses(app: FastAPI) -> None:
+    @app.get("/responses")
+    def listing(request: Request, session: Annotated[Session, Depends(allowed("responses"))]) -> Response:
+        study = _study(app)
+        locked = dict(locks(study.ledger.audit_trail()))
+        subjects = sorted({*study.clinical, *study.ledger.subject_ids()})
+        return _page(
+            request,
+            "responses.html",
+            subjects=[(s, locked.get(s)) for s in subjects],
+            may_lock=session.account.may(RoleOf.READER),
+            may_unlock=session.account.may(RoleOf.COORDINATOR, RoleOf.ADMIN),
+            report="report" if session.account.may(*SEES_DOSES) else "reading",
+        )
+
+    @app.post("/responses/{subject}/lock")
+    def lock(
+        request: Request, subject: str, form: FormData, session: Annotated[Session, Depends(allowed("lock response"))]
+    ) -> Response:
+        _reauthenticated(request, session, form)
+        lock_response(_study(app), subject, session.account.name)
+        return RedirectResponse("/responses", 303)
+
+    @app.post("/responses/{subject}/unlock")
+    def unlock(
+        request: Request, subject: str, form: FormData, session: Annotated[Session, Depends(allowed("unlock response"))]
+    ) -> Response:
+        _reauthenticated(request, session, form)
+        lock_response(_study(app), subject, session.account.name, unlock=True, reason=form.get("reason", ""))
+        return RedirectResponse("/responses", 303)
+
+
+# ---- runs ----
+def _running(app: FastAPI) -> None:
+    @app.get("/run", dependencies=[Depends(allowed("run"))])
+    def state(request: Request) -> Response:
+        runner: Runner = app.state.runner
+        return _page(request, "run.html", jobs=runner.jobs[::-1], busy=runner.busy)
+
+    @app.post("/run", dependencies=[Depends(checked_form)])
+    def start(session: Annotated[Session, Depends(allowed("run"))]) -> Response:
+        if app.state.runner.start(session.account.name) is None:
+            raise HTTPException(409, "a run goes on already")
+        return RedirectResponse("/run", 303)
+
+
+# ---- audit ----
+def _trail(app: FastAPI) -> None:
+    @app.get("/audit", dependencies=[Depends(allowed("audit"))])
+    def trail(request: Request) -> Response:
+        ledger = _study(app).ledger
+        return _page(request, "audit.html", check=ledger.verify_audit(), entries=ledger.audit_trail()[::-1][:200])
+
+
+# ---- accounts ----
+def _accounts(app: FastAPI) -> None:
+    @app.get("/accounts", dependencies=[Depends(allowed("accounts"))])
+    def everybody(request: Request) -> Response:
+        return _page(request, "accounts.html", accounts=app.state.accounts.all(), roles=list(RoleOf))
+
+    @app.post("/accounts")
+    def add(form: FormData, session: Annotated[Session, Depends(allowed("change accounts"))]) -> Response:
+        if form.get("role") not in set(RoleOf):
+            raise UsageError("no role", required=f"one of: {', '.join(RoleOf)}")
+        account = app.state.accounts.add(form.get("name", ""), [form["role"]], form.get("password", ""))
+        _study(app).log("account added", {"by": session.account.name, "name": account.name, "role": form["role"]})
+        return RedirectResponse("/accounts", 303)
+
+    @app.post("/accounts/{name}")
+    def change(name: str, form: FormData, session: Annotated[Session, Depends(allowed("change accounts"))]) -> Response:
+        disabled = form.get("disabled") == "1"
+        app.state.accounts.change(name, disabled=disabled)
+        _study(app).log("account changed", {"by": session.account.name, "name": name, "disabled": disabled})
+        return RedirectResponse("/accounts", 303)

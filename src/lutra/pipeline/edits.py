@@ -36,6 +36,7 @@ def make_edit(
     reason: str,
     *,
     expected: int | None = None,
+    by: str | None = None,
 ) -> Edit:
     """Record what a person sets, in place of an earlier edit of the same kind and target.
 
@@ -45,6 +46,8 @@ def make_edit(
         In the words of the kind, see :class:`~lutra.core.edit.EditKind`.
     expected
         Number of the last edit of this subject that the person saw, 0 for none; None does not ask.
+    by
+        The person; default: the account that runs this.
 
     Raises
     ------
@@ -55,11 +58,13 @@ def make_edit(
     """
     there = contained(study.ledger, study.store, subject_id)
     _require_belonging(kind, target, value, there)
-    edit = Edit(0, subject_id, kind, target, study.store.put(value), user(), datetime.now(UTC), _given(reason))
+    edit = Edit(0, subject_id, kind, target, study.store.put(value), by or user(), datetime.now(UTC), _given(reason))
     return _written(study, edit, expected)
 
 
-def undo_edit(study: StudyFolder, number: int, reason: str, *, expected: int | None = None) -> Edit:
+def undo_edit(
+    study: StudyFolder, number: int, reason: str, *, expected: int | None = None, by: str | None = None
+) -> Edit:
     """Take an edit back; what held before it holds again. An undo is an edit, so it can be taken back as well.
 
     Raises
@@ -75,12 +80,12 @@ def undo_edit(study: StudyFolder, number: int, reason: str, *, expected: int | N
         raise UsageError(
             f"no edit {number}", where=str(study.root), required=_numbers(edits), do="lutra edits list shows them"
         )
-    by = taken_back(edits).get(number)
-    if by is not None:
-        raise UsageError(f"edit {number} is taken back already, by edit {by}", do=f"undo {by} to have it again")
+    later = taken_back(edits).get(number)
+    if later is not None:
+        raise UsageError(f"edit {number} is taken back already, by edit {later}", do=f"undo {later} to have it again")
     old = by_number[number]
     now = datetime.now(UTC)
-    edit = Edit(0, old.subject_id, old.kind, old.target, "", user(), now, _given(reason), undoes=number)
+    edit = Edit(0, old.subject_id, old.kind, old.target, "", by or user(), now, _given(reason), undoes=number)
     return _written(study, edit, expected)
 
 
@@ -180,7 +185,7 @@ def _given(reason: str) -> str:
 def _written(study: StudyFolder, edit: Edit, expected: int | None) -> Edit:
     written = study.ledger.add_edit(edit, after=expected)
     what = "undo" if edit.undoes is not None else edit.kind.value
-    detail = {"edit": written.number, "subject": edit.subject_id, "kind": what, "target": edit.target}
+    detail = {"edit": written.number, "subject": edit.subject_id, "kind": what, "target": edit.target, "by": edit.by}
     study.log("edit", {**detail, "undoes": edit.undoes, "value": edit.value, "reason": edit.reason})
     return written
 

@@ -16,11 +16,13 @@ from starlette.responses import FileResponse, PlainTextResponse, RedirectRespons
 from lutra.core.decision import Verdict
 from lutra.core.errors import LutraError, UsageError
 from lutra.pipeline.decide import answer, sign
+from lutra.pipeline.edits import edits_of, state_of, undo_edit
 from lutra.pipeline.response_lock import lock_response, locks
 from lutra.pipeline.study import StudyFolder
 from lutra.store.accounts import Accounts, RoleOf, Session
 from lutra.web.access import (
     COOKIE,
+    RULES,
     SEES_DOSES,
     allowed,
     refuse_forged,
@@ -61,7 +63,7 @@ def create_app(root: Path, *, secure: bool = False) -> FastAPI:
     app.middleware("http")(_guarded)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(LutraError, _explained)
-    for add in (_signing_in, _reports, _decisions, _responses, _running, _trail, _accounts):
+    for add in (_signing_in, _reports, _decisions, _responses, _edits, _running, _trail, _accounts):
         add(app)
     return app
 
@@ -289,6 +291,25 @@ def _responses(app: FastAPI) -> None:
         _reauthenticated(request, session, form)
         lock_response(_study(app), subject, session.account.name, unlock=True, reason=form.get("reason", ""))
         return RedirectResponse("/responses", 303)
+
+
+# ---- edits ----
+def _edits(app: FastAPI) -> None:
+    @app.get("/edits")
+    def listing(request: Request, session: Annotated[Session, Depends(allowed("edits"))]) -> Response:
+        edits = edits_of(_study(app))
+        last = {edit.subject_id: edit.number for edit in edits}
+        rows = [(e, state_of(e, edits), last[e.subject_id]) for e in edits[::-1]]
+        may_undo = session.account.may(*RULES["undo edit"])
+        return _page(request, "edits.html", rows=rows, may_undo=may_undo)
+
+    @app.post("/edits/{number}/undo")
+    def undo(number: int, form: FormData, session: Annotated[Session, Depends(allowed("undo edit"))]) -> Response:
+        seen = form.get("seen", "")
+        if not seen.isdigit():
+            raise HTTPException(400, "the page does not say which edits you saw: load it again")
+        undo_edit(_study(app), number, form.get("reason", ""), expected=int(seen), by=session.account.name)
+        return RedirectResponse("/edits", 303)
 
 
 # ---- runs ----

@@ -16,6 +16,7 @@ from lutra.core.decision import Decision
 from lutra.pipeline.conductor import Conductor
 from lutra.pipeline.course_view import signatures, signed_digest
 from lutra.pipeline.response_lock import locks
+from lutra.pipeline.results import slug
 from lutra.pipeline.study import StudyFolder
 from lutra.report.model import StudyView
 from lutra.report.pages import environment
@@ -28,6 +29,7 @@ PLACES = (
     ("/report/index.html", "Study", "report"),
     ("/report/analysis.html", "Analysis", "report"),
     ("/responses", "Responses", "responses"),
+    ("/edits", "Edits", "edits"),
     ("/run", "Run", "run"),
     ("/audit", "Audit", "audit"),
     ("/accounts", "Accounts", "accounts"),
@@ -75,6 +77,7 @@ class Pages:
         audit = study.ledger.audit_trail()
         locked = dict(locks(audit))
         doses = session.account.may(*SEES_DOSES)
+        report = "report" if doses else "reading"
         conductor = Conductor(study.store, study.ledger)
         rows = []
         for record in study.records():
@@ -85,5 +88,6 @@ class Pages:
             if last is not None:
                 digest = signed_digest(last)
                 signed = any(c == last.cycle and of == digest for c, _, of in signatures(audit, subject))
-            rows.append((subject, last if doses else None, signed, locked.get(subject), len(record.lesions)))
-        return {"rows": rows, "doses": doses, "report": "report" if doses else "reading"}
+            page = f"/{report}/subjects/{slug(subject)}.html"
+            rows.append((subject, page, last if doses else None, signed, locked.get(subject), len(record.lesions)))
+        return {"rows": rows, "doses": doses}

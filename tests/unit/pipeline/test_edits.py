@@ -122,7 +122,7 @@ def test_a_value_is_kept_under_its_digest_and_the_audit_trail_tells(study: Study
     (line,) = [row for row in study.ledger.audit_trail() if row["action"] == "edit"]
     assert line["by"] == edit.by
     assert line["detail"] == {
-        "edit": 1, "subject": "P1", "kind": "transform", "target": f"{FRAME} {LATER_FRAME}",
+        "edit": 1, "subject": "P1", "kind": "transform", "target": f"{FRAME} {LATER_FRAME}", "by": edit.by,
         "undoes": None, "value": edit.value, "reason": "test",
     }  # fmt: skip
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from fastapi import FastAPI
 
+from lutra.core.edit import Edit, EditKind
+from lutra.core.source import SourceFile
 from lutra.pipeline.response_lock import locks
 from lutra.pipeline.study import StudyFolder
 
@@ -78,3 +81,21 @@ def test_the_audit_page_shows_who_and_the_chain(enter: Enter) -> None:
 
 def test_pages_of_the_report_lead_home(enter: Enter) -> None:
     assert '<a href="/">Home</a>' in enter("physicist").get("/report/index.html").text
+
+
+def test_of_two_who_undo_at_once_the_second_is_told(enter: Enter, root: Path) -> None:
+    study = StudyFolder(root)
+    source = SourceFile("/x", "0" * 64, 1, 1, "1.2", "1.2", "1.3", "1.4", "S1", "CT")
+    study.ledger.add_sources([source])
+    for reason in ("first", "second"):
+        edit = Edit(0, "S1", EditKind.LESION_LOCK, reason, "", "A", datetime.now(UTC), reason)
+        study.ledger.add_edit(edit)
+    one, other = enter("physicist"), enter("physician")
+    pages = [client.get("/edits").text for client in (one, other)]
+    forms = [{"csrf": token_of(page), "seen": "2", "reason": "no"} for page in pages]
+    assert one.post("/edits/1/undo", data=forms[0]).status_code == 303
+    told = other.post("/edits/2/undo", data=forms[1])
+    assert told.status_code == 400
+    assert "was edited meanwhile" in told.text
+    assert "the-physicist" in told.text
+    assert [e.undoes for e in study.ledger.edits("S1")] == [None, None, 1]

@@ -16,6 +16,7 @@ from lutra.predict.calibration import calibrated
 from lutra.predict.result import ModelResult
 from lutra.predict.rows import Rows, refuse_what_tells_nothing, take_rows
 from lutra.predict.spec import AnalysisSpec, ModelSpec
+from lutra.predict.tumour_control import tumour_control
 from lutra.predict.validated import with_cut_off, with_validation
 from lutra.stats.multiplicity import benjamini_hochberg, holm
 
@@ -28,6 +29,7 @@ FITTERS: dict[str, Fitter] = {
     "cox": kinds.cox,
     "auc": kinds.auc,
     "km": kinds.survival_curve,
+    "tcp": tumour_control,
 }
 ADJUSTMENTS = {"holm": holm, "bh": benjamini_hochberg}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import attrs
@@ -12,10 +13,11 @@ from attrs import field, frozen
 from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap, frozen_map
 
-KINDS = ("linear-mixed", "logistic-mixed", "ordinal-mixed", "gee", "cox", "auc", "km")
+KINDS = ("linear-mixed", "logistic-mixed", "ordinal-mixed", "gee", "cox", "auc", "km", "tcp")
 OF_TIME = ("cox", "km")
 VALIDATION = {"bootstrap": 200, "folds": 5, "repeats": 10}
 """What `validate` may say, and what it is where it does not."""
+PRIORS = ("prior_d50_gy", "prior_gamma50")
 TABLES = ("lesions", "patients", "intervals")
 BY_PATIENT = ("patient", "patients", "subject", "cluster")
 BY_LESION = ("lesion", "lesions", "row", "rows", "observation", "record")
@@ -27,6 +29,10 @@ WHY_NOT_BY_LESION = (
 
 def _tuple(given: Any) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _numbers(given: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in given)
 
 
 def _as_text(given: Mapping[str, Any]) -> FrozenMap[str, str]:
@@ -85,6 +91,8 @@ class ModelSpec:
         Samples, folds and repeats by which a mixed model of two levels is validated: `{ bootstrap = 200, folds = 5 }`.
     cut_off
         Whether `auc` gives a threshold too, with its spread.
+    prior_d50_gy, prior_gamma50
+        Of `tcp`: median and standard deviation of the logarithm.
     bootstrap, seed
         Number of its samples, and what they follow from.
     """
@@ -111,6 +119,8 @@ class ModelSpec:
     curve: str = ""
     validate: FrozenMap[str, int] | None = field(converter=_optional_map, default=None)
     cut_off: bool = False
+    prior_d50_gy: tuple[float, ...] = field(converter=_numbers, default=())
+    prior_gamma50: tuple[float, ...] = field(converter=_numbers, default=())
     bootstrap: int = 200
     seed: int = 1
 
@@ -176,6 +186,7 @@ def _model(row: dict[str, Any], where: str) -> ModelSpec:
     if row.get("curve") and row["kind"] != "linear-mixed":
         raise ProtocolError(f"{of}curve with {row['kind']}", where=where, required="linear-mixed")
     _check_validation(row, of, where)
+    _check_tumour_control(row, of, where)
     needed = ("time", "event") if row["kind"] in OF_TIME else ("outcome",)
     if missing := [key for key in needed if not row.get(key)]:
         raise ProtocolError(f"{of}no {missing[0]}", where=where, required=f"{row['kind']} needs {' and '.join(needed)}")
@@ -209,6 +220,33 @@ def _check_validation(row: Mapping[str, Any], of: str, where: str) -> None:
             )
     if row.get("cut_off") and row["kind"] != "auc":
         raise ProtocolError(f"{of}cut_off with {row['kind']}", where=where, required="auc")
+
+
+def _check_tumour_control(row: Mapping[str, Any], of: str, where: str) -> None:
+    """Refuse a sigmoid of anything but one dose, or without its priors."""
+    for key in PRIORS:
+        given = row.get(key, ())
+        if row["kind"] != "tcp":
+            if given:
+                raise ProtocolError(f"{of}{key} with {row['kind']}", where=where, required="tcp")
+        elif not _is_log_normal(given):
+            raise ProtocolError(
+                f"{of}{key} {given!r}" if given else f"{of}no {key}",
+                where=where,
+                required="two numbers above 0: median, and standard deviation of the logarithm",
+                do="state what was known before; without it these data do not tell the dose",
+            )
+    predictors = row.get("predictors", ())
+    if row["kind"] == "tcp" and (len(_tuple(predictors)) != 1 or any(c in "".join(predictors) for c in "(:*")):
+        raise ProtocolError(f"{of}predictors {predictors!r}", where=where, required="one column: the dose [Gy]")
+
+
+def _is_log_normal(given: Any) -> bool:
+    return (
+        isinstance(given, list | tuple)
+        and len(given) == 2
+        and all(isinstance(v, float | int) and not isinstance(v, bool) and 0 < v < inf for v in given)
+    )
 
 
 def _refuse_unknown(row: dict[str, Any], known: set[str], of: str, where: str) -> None:

@@ -128,6 +128,8 @@ def statement(model: ModelSpec, result: ModelResult, labels: Mapping[str, tuple[
         return _survival(result)
     if model.kind == "auc":
         return _areas(result, labels)
+    if model.kind == "tcp":
+        return _tumour_control(result)
     found = effects(model, result, labels)
     shown, others = [e for e in found if _is_shown(e)], [e for e in found if not _is_shown(e)]
     said = [f"{'; '.join(map(_words, shown))}."] if shown else []
@@ -171,6 +173,16 @@ def _survival(result: ModelResult) -> str:
     median, events = result.numbers.get("median"), result.numbers.get("events", 0)
     half = f"median {median:.0f} days" if isinstance(median, float | int) else "median not reached"
     return f"{result.n} patients, {events} events; {half}."
+
+
+def _tumour_control(result: ModelResult) -> str:
+    d50, gamma = (result.coefficients[name] for name in ("d50_gy", "gamma50"))
+    low, high = result.numbers["d50_without_prior_ci95"]
+    without = f"{low:.0f} to {high:.0f} Gy" if high is not None else "no bounds"
+    return (
+        f"Exploratory: an even chance of control at {d50.estimate:.0f} Gy (95 %, with the prior: {d50.ci95[0]:.0f} to "
+        f"{d50.ci95[1]:.0f} Gy; without it: {without}), gamma50 {gamma.estimate:.2f} ({gamma.ci95[0]:.2f} to {gamma.ci95[1]:.2f})."
+    )
 
 
 def _areas(result: ModelResult, labels: Mapping[str, tuple[str, str]]) -> str:

@@ -49,6 +49,12 @@ def _print(model: ModelResult) -> None:
             p = "" if c.p is None else f"{c.p:.3g}"
             listing.add_row(escape(name), f"{c.estimate:.5g}", f"{c.se:.3g}", f"{c.ci95[0]:.4g} to {c.ci95[1]:.4g}", p)
         show.out.print(listing)
+    if forecasts := model.numbers.get("forecasts"):
+        listing = show.table("row", "cycle", "forecast dose [Gy]", "95 % of such lesions")
+        for f in forecasts:
+            low, high = f["prediction95"]
+            listing.add_row(str(f["row"]), str(f["cycle"]), f"{f['dose_gy']:.1f}", f"{low:.1f} to {high:.1f}")
+        show.out.print(listing)
     numbers = [f"{name} {value:.6g}" for name, value in model.numbers.items() if isinstance(value, float)]
     if numbers:
         show.out.print(f"[dim]{escape(', '.join(numbers))}[/dim]")

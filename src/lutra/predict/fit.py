@@ -13,6 +13,7 @@ from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.predict import kinds
 from lutra.predict.calibration import calibrated
+from lutra.predict.dose_forecast import first_dose, with_forecasts
 from lutra.predict.result import ModelResult
 from lutra.predict.rows import Rows, refuse_what_tells_nothing, take_rows
 from lutra.predict.spec import AnalysisSpec, ModelSpec
@@ -30,6 +31,7 @@ FITTERS: dict[str, Fitter] = {
     "auc": kinds.auc,
     "km": kinds.survival_curve,
     "tcp": tumour_control,
+    "dose-forecast": first_dose,
 }
 ADJUSTMENTS = {"holm": holm, "bh": benjamini_hochberg}
 
@@ -74,6 +76,8 @@ def fit_model(
             found = with_validation(rows, model, FITTERS[model.kind], found)
         if model.cut_off and found.converged:
             found = with_cut_off(rows, model, found)
+        if model.kind == "dose-forecast" and found.converged:
+            found = with_forecasts(found, model, table, spec.clusters_of(model)[0])
     except (OutsideValidity, MissingExtra) as error:
         refused = Finding(Severity.UNDETERMINED, "predict.not-fitted", f"{model.name}: {error}")
         return ModelResult(

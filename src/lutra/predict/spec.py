@@ -13,10 +13,11 @@ from attrs import field, frozen
 from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap, frozen_map
 
-KINDS = ("linear-mixed", "logistic-mixed", "ordinal-mixed", "gee", "cox", "auc", "km", "tcp")
+KINDS = ("linear-mixed", "logistic-mixed", "ordinal-mixed", "gee", "cox", "auc", "km", "tcp", "dose-forecast")
 OF_TIME = ("cox", "km")
 VALIDATION = {"bootstrap": 200, "folds": 5, "repeats": 10}
 """What `validate` may say, and what it is where it does not."""
+OF_ONE_COLUMN = {"tcp": "dose [Gy]", "dose-forecast": "uptake before therapy"}
 PRIORS = ("prior_d50_gy", "prior_gamma50")
 TABLES = ("lesions", "patients", "intervals")
 BY_PATIENT = ("patient", "patients", "subject", "cluster")
@@ -91,6 +92,8 @@ class ModelSpec:
         Samples, folds and repeats by which a mixed model of two levels is validated: `{ bootstrap = 200, folds = 5 }`.
     cut_off
         Whether `auc` gives a threshold too, with its spread.
+    later
+        Of `dose-forecast`: columns with the doses of cycles 2, 3 and so on; `outcome` is that of cycle 1.
     prior_d50_gy, prior_gamma50
         Of `tcp`: median and standard deviation of the logarithm.
     bootstrap, seed
@@ -119,6 +122,7 @@ class ModelSpec:
     curve: str = ""
     validate: FrozenMap[str, int] | None = field(converter=_optional_map, default=None)
     cut_off: bool = False
+    later: tuple[str, ...] = field(converter=_tuple, default=())
     prior_d50_gy: tuple[float, ...] = field(converter=_numbers, default=())
     prior_gamma50: tuple[float, ...] = field(converter=_numbers, default=())
     bootstrap: int = 200
@@ -186,7 +190,8 @@ def _model(row: dict[str, Any], where: str) -> ModelSpec:
     if row.get("curve") and row["kind"] != "linear-mixed":
         raise ProtocolError(f"{of}curve with {row['kind']}", where=where, required="linear-mixed")
     _check_validation(row, of, where)
-    _check_tumour_control(row, of, where)
+    _check_one_column(row, of, where)
+    _check_priors(row, of, where)
     needed = ("time", "event") if row["kind"] in OF_TIME else ("outcome",)
     if missing := [key for key in needed if not row.get(key)]:
         raise ProtocolError(f"{of}no {missing[0]}", where=where, required=f"{row['kind']} needs {' and '.join(needed)}")
@@ -222,8 +227,18 @@ def _check_validation(row: Mapping[str, Any], of: str, where: str) -> None:
         raise ProtocolError(f"{of}cut_off with {row['kind']}", where=where, required="auc")
 
 
-def _check_tumour_control(row: Mapping[str, Any], of: str, where: str) -> None:
-    """Refuse a sigmoid of anything but one dose, or without its priors."""
+def _check_one_column(row: Mapping[str, Any], of: str, where: str) -> None:
+    """Refuse a sigmoid, or a forecast, of anything but one column of positive numbers."""
+    predictors = _tuple(row.get("predictors", ()))
+    if row["kind"] in OF_ONE_COLUMN and (len(predictors) != 1 or any(c in predictors[0] for c in "(:*")):
+        required = f"one column: the {OF_ONE_COLUMN[row['kind']]}"
+        raise ProtocolError(f"{of}predictors {list(predictors)}", where=where, required=required)
+    if row.get("later") and row["kind"] != "dose-forecast":
+        raise ProtocolError(f"{of}later with {row['kind']}", where=where, required="dose-forecast")
+
+
+def _check_priors(row: Mapping[str, Any], of: str, where: str) -> None:
+    """Refuse a sigmoid without its priors, and priors of anything else."""
     for key in PRIORS:
         given = row.get(key, ())
         if row["kind"] != "tcp":
@@ -236,9 +251,6 @@ def _check_tumour_control(row: Mapping[str, Any], of: str, where: str) -> None:
                 required="two numbers above 0: median, and standard deviation of the logarithm",
                 do="state what was known before; without it these data do not tell the dose",
             )
-    predictors = row.get("predictors", ())
-    if row["kind"] == "tcp" and (len(_tuple(predictors)) != 1 or any(c in "".join(predictors) for c in "(:*")):
-        raise ProtocolError(f"{of}predictors {predictors!r}", where=where, required="one column: the dose [Gy]")
 
 
 def _is_log_normal(given: Any) -> bool:

@@ -215,6 +215,7 @@ def equation(model: ModelSpec, result: ModelResult) -> str:
     """Write the fitted model with its numbers, so that it can be computed by hand."""
     left = {
         "linear-mixed": model.outcome,
+        "dose-forecast": f"log({model.outcome})",
         "logistic-mixed": f"logit P({model.outcome} = 1)",
         "gee": f"logit P({model.outcome} = 1)",
         "ordinal-mixed": f"logit P({model.outcome} <= level)",

@@ -2,7 +2,7 @@ r"""Dose of a lesion before it is given: cycle 1 from the uptake on the PET befo
 
 Cycle 1, lesions of a patient together: :math:`\ln D = a + b \ln SUV + u_{patient} + e`.
 
-Later cycles: :math:`\ln D_k = \alpha_{lesion} + (k - 1) (f + f_{patient}) + e_k`, every cycle with its own error, the first as well;
+Later cycles: :math:`\ln D_k = \alpha_{lesion} + (k - 1) (f + f_{patient}) + e_k`, every cycle with its own error, the first too;
 what is forecast is :math:`D_k / D_1`, whose cycles share the error of the first.
 """
 
@@ -174,9 +174,10 @@ def forecast_first_dose(fit: FirstDoseFit, suv: Array, patients: Sequence[str | 
     place = {name: 2 + n for n, name in enumerate(fit.patients)}
     at = np.zeros((len(suv), len(fit.effects)))
     at[:, 0], at[:, 1] = 1.0, np.log(suv)
-    known = np.array([name is not None and name in place for name in patients], dtype=bool)
-    for row in np.flatnonzero(known):
-        at[row, place[str(patients[row])]] = 1.0
+    known = np.array([name in place for name in patients], dtype=bool)
+    for row, name in enumerate(patients):
+        if name is not None and name in place:
+            at[row, place[name]] = 1.0
     variance = np.einsum("ij,jk,ik->i", at, fit.joint_covariance, at) + fit.sd_lesion**2
     variance = variance + np.where(known, 0.0, fit.sd_patient**2)
     return _forecast(at @ fit.effects, variance, np.where(known, fit.df_known, fit.df_new))
@@ -199,7 +200,9 @@ def fit_later_doses(doses_gy: Array, patients: Sequence[str]) -> LaterDosesFit:
         If a dose is not positive, or fewer than three patients have a first and a later dose.
     """
     if (doses_gy <= 0).any():
-        raise OutsideValidity("a dose of 0 or less", required="doses above 0", do="leave such doses out")
+        raise OutsideValidity(
+            "a dose of 0 or less", required="doses above 0", do="leave cycles that were not given empty"
+        )
     logs = np.log(doses_gy)
     lesion, later = np.nonzero(np.isfinite(logs[:, :1]) & np.isfinite(logs[:, 1:]))
     steps = later + 1.0
@@ -350,7 +353,7 @@ def _positive(table: DataTable, column: str) -> Array:
         raise InputError(
             f"row {table.line(int(wrong[0]))}: {column} is 0 or less",
             where=table.name,
-            do="correct it, or leave it empty",
+            do="correct it; leave it empty where nothing was measured or given",
         )
     return values
 

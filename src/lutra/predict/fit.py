@@ -12,6 +12,7 @@ from lutra.core.errors import InputError, MissingExtra, OutsideValidity
 from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.predict import kinds
+from lutra.predict.bayes import with_posterior
 from lutra.predict.calibration import calibrated
 from lutra.predict.dose_forecast import first_dose, with_forecasts
 from lutra.predict.result import ModelResult
@@ -72,6 +73,8 @@ def fit_model(
         found = FITTERS[model.kind](rows, model)
         if model.error_cv and found.converged:
             found = calibrated(rows, model, FITTERS[model.kind], found)
+        if model.bayes and found.converged:
+            found = with_posterior(rows, model, found)
         if model.validate is not None and found.converged:
             found = with_validation(rows, model, FITTERS[model.kind], found)
         if model.cut_off and found.converged:

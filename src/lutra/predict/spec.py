@@ -92,6 +92,9 @@ class ModelSpec:
         Samples, folds and repeats by which a mixed model of two levels is validated: `{ bootstrap = 200, folds = 5 }`.
     cut_off
         Whether `auc` gives a threshold too, with its spread.
+    bayes, prior_sd
+        Whether a mixed model of two levels has its posterior beside it; standard deviation of the priors of effects per standard
+        deviation of the predictor, in log odds or standard deviations of the outcome, `inf` for flat ones.
     later
         Of `dose-forecast`: columns with the doses of cycles 2, 3 and so on; `outcome` is that of cycle 1.
     prior_d50_gy, prior_gamma50
@@ -122,6 +125,8 @@ class ModelSpec:
     curve: str = ""
     validate: FrozenMap[str, int] | None = field(converter=_optional_map, default=None)
     cut_off: bool = False
+    bayes: bool = False
+    prior_sd: float = 2.5
     later: tuple[str, ...] = field(converter=_tuple, default=())
     prior_d50_gy: tuple[float, ...] = field(converter=_numbers, default=())
     prior_gamma50: tuple[float, ...] = field(converter=_numbers, default=())
@@ -192,6 +197,7 @@ def _model(row: dict[str, Any], where: str) -> ModelSpec:
     _check_validation(row, of, where)
     _check_one_column(row, of, where)
     _check_priors(row, of, where)
+    _check_bayes(row, of, where)
     needed = ("time", "event") if row["kind"] in OF_TIME else ("outcome",)
     if missing := [key for key in needed if not row.get(key)]:
         raise ProtocolError(f"{of}no {missing[0]}", where=where, required=f"{row['kind']} needs {' and '.join(needed)}")
@@ -251,6 +257,20 @@ def _check_priors(row: Mapping[str, Any], of: str, where: str) -> None:
                 required="two numbers above 0: median, and standard deviation of the logarithm",
                 do="state what was known before; without it these data do not tell the dose",
             )
+
+
+def _check_bayes(row: Mapping[str, Any], of: str, where: str) -> None:
+    """Refuse a posterior of what has none, and priors without a width."""
+    if not isinstance(row.get("bayes", False), bool):
+        raise ProtocolError(f"{of}bayes {row['bayes']!r}", where=where, required="true or false")
+    if row.get("bayes") and row["kind"] not in ("linear-mixed", "logistic-mixed"):
+        raise ProtocolError(f"{of}bayes with {row['kind']}", where=where, required="linear-mixed or logistic-mixed")
+    if "prior_sd" in row:
+        width = row["prior_sd"]
+        if not row.get("bayes"):
+            raise ProtocolError(f"{of}prior_sd without bayes", where=where, required="bayes = true")
+        if not isinstance(width, float | int) or isinstance(width, bool) or not width > 0:
+            raise ProtocolError(f"{of}prior_sd {width!r}", where=where, required="a number above 0, or inf")
 
 
 def _is_log_normal(given: Any) -> bool:

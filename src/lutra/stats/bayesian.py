@@ -1,7 +1,7 @@
 r"""Posteriors of models with a random intercept per patient, by the No-U-Turn sampler; predictors may be known with error.
 
-Inside, predictors are in standard deviations about their mean, and so is the outcome of a linear model. Effects have normal priors about
-0, both standard deviations half-normal ones, of one width; the intercept is flat. A width of infinity makes all of them flat.
+Inside, predictors are in standard deviations about their mean, and so is the outcome of a linear model. Effects have normal priors
+about 0, both standard deviations half-normal ones, of one width; the intercept is flat. An infinite width makes all of them flat.
 
 The logarithm of the true value of a predictor with error is normal: a mean that goes with the other predictors, a deviation of the
 patient and one of the lesion. What was measured is it times a log-normal error with mean 1. The outcome, too, tells of the true

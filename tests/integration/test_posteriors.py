@@ -13,7 +13,7 @@ from scipy import stats
 
 from lutra.simulate.table_trial import TableTrial, simulate_tables
 from lutra.stats.bayesian import Latent, sample_linear, sample_logistic
-from lutra.stats.linear_mixed import _Sums, _solve, fit_linear_mixed
+from lutra.stats.linear_mixed import _solve, _Sums, fit_linear_mixed
 from lutra.stats.random_intercept import fit_logistic, logistic_likelihood
 
 pytest.importorskip("numpyro", reason="the extra `bayes` is not installed")
@@ -103,5 +103,5 @@ def test_a_latent_dose_gives_back_the_slope_that_error_took() -> None:
     assert found.converged
     low, high = found.interval()
     assert abs(naive) < 0.75 * abs(oracle)
-    assert found.mean[1] == pytest.approx(oracle, abs=1.5 * found.sd[1])
-    assert low[1] < -0.09 < high[1] < naive + 0.02
+    assert abs(found.mean[1] - oracle) < 0.5 * abs(naive - oracle)
+    assert low[1] < -0.09 < high[1]

@@ -162,8 +162,8 @@ def _sample(
     *,
     logistic: bool,
 ) -> Posterior:
-    jax, numpyro = _numpyro()
     _check(x, y, groups, prior_sd, latent)
+    jax, numpyro = _numpyro()
     centre, scale = x.mean(axis=0), x.std(axis=0, ddof=1)
     y_centre, y_scale = (0.0, 1.0) if logistic else (float(y.mean()), float(y.std(ddof=1)))
     model = _model(x, (y - y_centre) / y_scale, groups, prior_sd, latent, logistic=logistic)

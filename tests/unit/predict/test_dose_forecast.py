@@ -146,6 +146,23 @@ def test_doses_of_25_real_patients_by_their_first_cycle(shared_data: Path) -> No
     assert np.mean(inside) > 0.95 - 2 * np.sqrt(0.95 * 0.05 / 25)
 
 
+def test_the_reference_study_falls_as_it_was_made_to(shared_data: Path) -> None:
+    """By 6 % a cycle in 56 % of its patients and by 14 % in the others, with 12 % from cycle to cycle; 0 is a cycle not given."""
+    with (shared_data / "clinical/virtual_trial_R/ref_lesions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    doses = np.array([[float(row[f"D{c}"]) or np.nan for c in range(1, 5)] for row in rows])
+    second_grade = np.array([row["g2"] == "1" for row in rows])
+    by_patient = {row["pat"]: row["g2"] == "1" for row in rows}
+    fit = fit_later_doses(doses, [row["pat"] for row in rows])
+    falls = np.log([0.86 if second else 0.94 for second in by_patient.values()])
+    assert fit.log_fall == pytest.approx(falls.mean(), abs=2 * fit.se)
+    assert fit.sd_patient == pytest.approx(falls.std(), rel=0.25)
+    assert fit.sd_cycle == pytest.approx(0.12, rel=0.05)
+    for chosen, fall in ((second_grade, 0.14), (~second_grade, 0.06)):
+        own = fit_later_doses(doses[chosen], [row["pat"] for row, is_own in zip(rows, chosen, strict=True) if is_own])
+        assert own.fall_per_cycle == pytest.approx(fall, abs=3 * own.se)
+
+
 @pytest.mark.parametrize(
     ("suv", "dose", "patients"),
     [

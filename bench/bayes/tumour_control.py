@@ -3,7 +3,7 @@
 The first row draws the true values from the priors, as an interval with priors promises; the others fix them. `open` counts studies
 whose interval without a prior has no end or spans more than a factor of two.
 
-    python bench/tumour_control.py [studies]
+    python bench/bayes/tumour_control.py [studies]
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ D50, GAMMA50 = LogNormalPrior(90.0, 0.5), LogNormalPrior(0.5, 0.5)
 
 
 def main(studies: int) -> None:
+    """Print a line per truth."""
     rng = np.random.default_rng(8)
     print(
         "truth                    with priors: D50 holds  gamma50 holds   without: holds  open  5-95 % of the middle [Gy]"

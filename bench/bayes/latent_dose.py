@@ -2,7 +2,7 @@
 
 Needs the extra `bayes`; half a minute per trial.
 
-    python bench/latent_dose.py [trials]
+    python bench/bayes/latent_dose.py [trials]
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """How often forecasts of doses hold what came, in studies of 25 simulated patients.
 
-python bench/dose_forecast.py [studies]
+    python bench/dose_forecast.py [studies]
 """
 
 from __future__ import annotations

@@ -71,6 +71,8 @@ def label_of(term: str, labels: Mapping[str, tuple[str, str]]) -> tuple[str, str
 
 def effects(model: ModelSpec, result: ModelResult, labels: Mapping[str, tuple[str, str]]) -> tuple[Effect, ...]:
     """Give every effect but intercept and thresholds."""
+    if model.kind == "tcp":  # its coefficients are a dose and a slope, not effects
+        return ()
     spreads = result.numbers.get("sd_predictors", {})
     adjusted = result.numbers.get("p_holm", result.numbers.get("p_bh"))
     found = []
@@ -109,7 +111,7 @@ def scale_of(model: ModelSpec) -> str:
     """Scale that the effects of a model are told on."""
     if model.kind in RATIO_OF:
         return RATIO_OF[model.kind]
-    return "%" if model.outcome.startswith("log_") else ""
+    return "%" if model.outcome.startswith("log_") or model.kind == "dose-forecast" else ""
 
 
 def _scaled(b: float, scale: str) -> float:
@@ -134,6 +136,7 @@ def statement(model: ModelSpec, result: ModelResult, labels: Mapping[str, tuple[
     shown, others = [e for e in found if _is_shown(e)], [e for e in found if not _is_shown(e)]
     said = [f"{'; '.join(map(_words, shown))}."] if shown else []
     said += [f"No relation shown: {'; '.join(map(_words, others))}."] if others else []
+    said += _falls(result.numbers.get("later"))
     said += _validated(result.numbers.get("validation"))
     return " ".join(said)
 
@@ -150,6 +153,15 @@ def _words(e: Effect) -> str:
     tail = "" if p is None else f"; {p_text(p)}{by}"
     interval = f"{amount(e.low, e.scale)} to {amount(e.high, e.scale)}"
     return f"{e.label} {e.per}, {scale}{amount(e.value, e.scale)} (95 %: {interval}{tail})"
+
+
+def _falls(later: Mapping[str, Any] | None) -> list[str]:
+    """Say how doses change from cycle to cycle."""
+    if later is None:
+        return []
+    low, high = (100 * end for end in later["ci95"])
+    text = f"The dose falls by {100 * later['fall_per_cycle']:.1f} % per cycle (95 %: {low:.1f} to {high:.1f} %)."
+    return [text.replace("-", "−")]
 
 
 def _validated(validation: Mapping[str, Any] | None) -> list[str]:

@@ -18,6 +18,7 @@ from lutra.predict.dose_forecast import (
     forecast_first_dose,
     forecast_later_doses,
 )
+from lutra.predict.statements import equation, statement
 from lutra.stats.linear_mixed import fit_linear_mixed
 
 Array = npt.NDArray[np.float64]
@@ -218,6 +219,16 @@ def test_rows_without_a_dose_are_forecast() -> None:
     assert found.numbers["later"]["fall_per_cycle"] == pytest.approx(1 - np.exp(-0.1), abs=0.03)
     extrapolated = [f for f in found.findings if f.code == "predict.extrapolates"]
     assert [f"row {line(0)}" in f.text for f in extrapolated] == [True]
+
+
+def test_a_forecast_in_words_is_of_the_dose_not_of_its_logarithm() -> None:
+    found = fitted(study())
+    (model,) = parse_spec(HEAD + FORECAST + 'later = ["D2", "D3"]\n', "spec").models
+    said = statement(model, found, {"suv": ("SUVmax", "")})
+    rise = 100 * (np.exp(found.coefficients["log(suv)"].estimate) - 1)
+    assert f"SUVmax per e-fold, +{rise:.0f} %" in said
+    assert f"The dose falls by {100 * found.numbers['later']['fall_per_cycle']:.1f} % per cycle" in said
+    assert equation(model, found).startswith("log(D1) = ")
 
 
 def test_a_patient_without_a_name_is_new() -> None:

@@ -8,7 +8,7 @@ import pytest
 from lutra.core.data_table import DataTable
 from lutra.core.errors import ProtocolError
 from lutra.predict import ModelResult, fit_models, parse_spec
-from lutra.predict.statements import statement
+from lutra.predict.statements import effects, statement
 
 HEAD = 'cluster = "pat"\n[[model]]\nname = "m"\n'
 TCP = 'kind = "tcp"\noutcome = "resp"\npredictors = ["dose"]\n'
@@ -46,7 +46,9 @@ def test_what_the_data_do_not_tell_is_said() -> None:
     found = fitted(0.02, seed=3)
     assert found.converged
     assert [f.code for f in found.findings] == ["predict.d50-not-identified"]
-    text = statement(parse_spec(HEAD + TCP + PRIORS, "spec").models[0], found, {})
+    (model,) = parse_spec(HEAD + TCP + PRIORS, "spec").models
+    text = statement(model, found, {})
+    assert effects(model, found, {}) == ()
     assert "Exploratory" in text
     assert "no bounds" in text
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.markup import escape
@@ -49,6 +50,24 @@ def _print(model: ModelResult) -> None:
             p = "" if c.p is None else f"{c.p:.3g}"
             listing.add_row(escape(name), f"{c.estimate:.5g}", f"{c.se:.3g}", f"{c.ci95[0]:.4g} to {c.ci95[1]:.4g}", p)
         show.out.print(listing)
+    if posterior := model.numbers.get("posterior"):
+        _print_posterior(posterior)
+    if forecasts := model.numbers.get("forecasts"):
+        listing = show.table("row", "cycle", "forecast dose [Gy]", "95 % of such lesions")
+        for f in forecasts:
+            low, high = f["prediction95"]
+            listing.add_row(str(f["row"]), str(f["cycle"]), f"{f['dose_gy']:.1f}", f"{low:.1f} to {high:.1f}")
+        show.out.print(listing)
     numbers = [f"{name} {value:.6g}" for name, value in model.numbers.items() if isinstance(value, float)]
     if numbers:
         show.out.print(f"[dim]{escape(', '.join(numbers))}[/dim]")
+
+
+def _print_posterior(posterior: Mapping[str, Any]) -> None:
+    refits = posterior["prior_sensitivity"]
+    listing = show.table("posterior", "mean", "SD", "95 %", *(f"{name} the prior's width" for name in refits))
+    for name, found in posterior["parameters"].items():
+        low, high = found["ci95"]
+        others = [f"{r['parameters'][name]['mean']:.5g}" if r["converged"] else "no result" for r in refits.values()]
+        listing.add_row(escape(name), f"{found['mean']:.5g}", f"{found['sd']:.3g}", f"{low:.4g} to {high:.4g}", *others)
+    show.out.print(listing)

@@ -12,11 +12,14 @@ from lutra.core.errors import InputError, MissingExtra, OutsideValidity
 from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.predict import kinds
+from lutra.predict.bayes import with_posterior
 from lutra.predict.calibration import calibrated
+from lutra.predict.dose_forecast import first_dose, with_forecasts
 from lutra.predict.imputed import with_imputed
 from lutra.predict.result import ModelResult
 from lutra.predict.rows import Rows, refuse_what_tells_nothing, take_rows
 from lutra.predict.spec import AnalysisSpec, ModelSpec
+from lutra.predict.tumour_control import tumour_control
 from lutra.predict.validated import with_cut_off, with_validation
 from lutra.stats.multiplicity import benjamini_hochberg, holm
 
@@ -29,6 +32,8 @@ FITTERS: dict[str, Fitter] = {
     "cox": kinds.cox,
     "auc": kinds.auc,
     "km": kinds.survival_curve,
+    "tcp": tumour_control,
+    "dose-forecast": first_dose,
 }
 ADJUSTMENTS = {"holm": holm, "bh": benjamini_hochberg}
 
@@ -69,12 +74,16 @@ def fit_model(
         found = FITTERS[model.kind](rows, model)
         if model.error_cv and found.converged:
             found = calibrated(rows, model, FITTERS[model.kind], found)
+        if model.bayes and found.converged:
+            found = with_posterior(rows, model, found)
         if model.validate is not None and found.converged:
             found = with_validation(rows, model, FITTERS[model.kind], found)
         if model.impute and found.converged:
             found = with_imputed(spec, model, _to_impute(model, table), FITTERS[model.kind], found)
         if model.cut_off and found.converged:
             found = with_cut_off(rows, model, found)
+        if model.kind == "dose-forecast" and found.converged:
+            found = with_forecasts(found, model, table, spec.clusters_of(model)[0])
     except (OutsideValidity, MissingExtra) as error:
         refused = Finding(Severity.UNDETERMINED, "predict.not-fitted", f"{model.name}: {error}")
         return ModelResult(

@@ -133,7 +133,7 @@ def refuse_what_tells_nothing(rows: Rows, model: ModelSpec) -> None:
     constant = [name for name, values in zip(rows.names, rows.x.T, strict=True) if np.ptp(values) == 0]
     if constant:
         raise OutsideValidity(f"{few(constant)} never differs", required="predictors that differ", do="leave it out")
-    if model.kind in ("logistic-mixed", "gee", "auc") and not set(np.unique(rows.outcome)) <= {0.0, 1.0}:
+    if model.kind in ("logistic-mixed", "gee", "auc", "tcp") and not set(np.unique(rows.outcome)) <= {0.0, 1.0}:
         raise OutsideValidity(f"{model.outcome} has other values than 0 and 1", required="0 and 1, or two categories")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from math import inf
 from typing import Any
 
 import attrs
@@ -12,10 +13,12 @@ from attrs import field, frozen
 from lutra.core.errors import ProtocolError
 from lutra.core.frozen import FrozenMap, frozen_map
 
-KINDS = ("linear-mixed", "logistic-mixed", "ordinal-mixed", "gee", "cox", "auc", "km")
+KINDS = ("linear-mixed", "logistic-mixed", "ordinal-mixed", "gee", "cox", "auc", "km", "tcp", "dose-forecast")
 OF_TIME = ("cox", "km")
 VALIDATION = {"bootstrap": 200, "folds": 5, "repeats": 10}
 """What `validate` may say, and what it is where it does not."""
+OF_ONE_COLUMN = {"tcp": "dose [Gy]", "dose-forecast": "uptake before therapy"}
+PRIORS = ("prior_d50_gy", "prior_gamma50")
 TABLES = ("lesions", "patients", "intervals")
 BY_PATIENT = ("patient", "patients", "subject", "cluster")
 BY_LESION = ("lesion", "lesions", "row", "rows", "observation", "record")
@@ -27,6 +30,10 @@ WHY_NOT_BY_LESION = (
 
 def _tuple(given: Any) -> tuple[str, ...]:
     return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _numbers(given: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in given)
 
 
 def _as_text(given: Mapping[str, Any]) -> FrozenMap[str, str]:
@@ -91,6 +98,13 @@ class ModelSpec:
         Further columns that tell of what is missing, and columns whose gaps are left: rows without them stay out.
     delta
         Shifts of imputed outcomes, for the tipping point.
+    bayes, prior_sd
+        Whether a mixed model of two levels has its posterior beside it; standard deviation of the priors of effects per standard
+        deviation of the predictor, in log odds or standard deviations of the outcome, `inf` for flat ones.
+    later
+        Of `dose-forecast`: columns with the doses of cycles 2, 3 and so on; `outcome` is that of cycle 1.
+    prior_d50_gy, prior_gamma50
+        Of `tcp`: median and standard deviation of the logarithm.
     bootstrap, seed
         Number of its samples, and what they follow from.
     """
@@ -121,6 +135,11 @@ class ModelSpec:
     impute_with: tuple[str, ...] = field(converter=_tuple, default=())
     not_imputed: tuple[str, ...] = field(converter=_tuple, default=())
     delta: tuple[float, ...] = field(converter=tuple, default=())
+    bayes: bool = False
+    prior_sd: float = 2.5
+    later: tuple[str, ...] = field(converter=_tuple, default=())
+    prior_d50_gy: tuple[float, ...] = field(converter=_numbers, default=())
+    prior_gamma50: tuple[float, ...] = field(converter=_numbers, default=())
     bootstrap: int = 200
     seed: int = 1
 
@@ -186,6 +205,9 @@ def _model(row: dict[str, Any], where: str) -> ModelSpec:
     if row.get("curve") and row["kind"] != "linear-mixed":
         raise ProtocolError(f"{of}curve with {row['kind']}", where=where, required="linear-mixed")
     _check_extras(row, of, where)
+    _check_one_column(row, of, where)
+    _check_priors(row, of, where)
+    _check_bayes(row, of, where)
     needed = ("time", "event") if row["kind"] in OF_TIME else ("outcome",)
     if missing := [key for key in needed if not row.get(key)]:
         raise ProtocolError(f"{of}no {missing[0]}", where=where, required=f"{row['kind']} needs {' and '.join(needed)}")
@@ -229,6 +251,54 @@ def _check_extras(row: Mapping[str, Any], of: str, where: str) -> None:
         raise ProtocolError(f"{of}{alone[0]} without impute", where=where, required="impute = 20, or more")
     if row.get("cut_off") and row["kind"] != "auc":
         raise ProtocolError(f"{of}cut_off with {row['kind']}", where=where, required="auc")
+
+
+def _check_one_column(row: Mapping[str, Any], of: str, where: str) -> None:
+    """Refuse a sigmoid, or a forecast, of anything but one column of positive numbers."""
+    predictors = _tuple(row.get("predictors", ()))
+    if row["kind"] in OF_ONE_COLUMN and (len(predictors) != 1 or any(c in predictors[0] for c in "(:*")):
+        required = f"one column: the {OF_ONE_COLUMN[row['kind']]}"
+        raise ProtocolError(f"{of}predictors {list(predictors)}", where=where, required=required)
+    if row.get("later") and row["kind"] != "dose-forecast":
+        raise ProtocolError(f"{of}later with {row['kind']}", where=where, required="dose-forecast")
+
+
+def _check_priors(row: Mapping[str, Any], of: str, where: str) -> None:
+    """Refuse a sigmoid without its priors, and priors of anything else."""
+    for key in PRIORS:
+        given = row.get(key, ())
+        if row["kind"] != "tcp":
+            if given:
+                raise ProtocolError(f"{of}{key} with {row['kind']}", where=where, required="tcp")
+        elif not _is_log_normal(given):
+            raise ProtocolError(
+                f"{of}{key} {given!r}" if given else f"{of}no {key}",
+                where=where,
+                required="two numbers above 0: median, and standard deviation of the logarithm",
+                do="state what was known before; without it these data do not tell the dose",
+            )
+
+
+def _check_bayes(row: Mapping[str, Any], of: str, where: str) -> None:
+    """Refuse a posterior of what has none, and priors without a width."""
+    if not isinstance(row.get("bayes", False), bool):
+        raise ProtocolError(f"{of}bayes {row['bayes']!r}", where=where, required="true or false")
+    if row.get("bayes") and row["kind"] not in ("linear-mixed", "logistic-mixed"):
+        raise ProtocolError(f"{of}bayes with {row['kind']}", where=where, required="linear-mixed or logistic-mixed")
+    if "prior_sd" in row:
+        width = row["prior_sd"]
+        if not row.get("bayes"):
+            raise ProtocolError(f"{of}prior_sd without bayes", where=where, required="bayes = true")
+        if not isinstance(width, float | int) or isinstance(width, bool) or not width > 0:
+            raise ProtocolError(f"{of}prior_sd {width!r}", where=where, required="a number above 0, or inf")
+
+
+def _is_log_normal(given: Any) -> bool:
+    return (
+        isinstance(given, list | tuple)
+        and len(given) == 2
+        and all(isinstance(v, float | int) and not isinstance(v, bool) and 0 < v < inf for v in given)
+    )
 
 
 def _refuse_unknown(row: dict[str, Any], known: set[str], of: str, where: str) -> None:

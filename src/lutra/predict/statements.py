@@ -71,6 +71,8 @@ def label_of(term: str, labels: Mapping[str, tuple[str, str]]) -> tuple[str, str
 
 def effects(model: ModelSpec, result: ModelResult, labels: Mapping[str, tuple[str, str]]) -> tuple[Effect, ...]:
     """Give every effect but intercept and thresholds."""
+    if model.kind == "tcp":  # its coefficients are a dose and a slope, not effects
+        return ()
     spreads = result.numbers.get("sd_predictors", {})
     adjusted = result.numbers.get("p_holm", result.numbers.get("p_bh"))
     found = []
@@ -109,7 +111,7 @@ def scale_of(model: ModelSpec) -> str:
     """Scale that the effects of a model are told on."""
     if model.kind in RATIO_OF:
         return RATIO_OF[model.kind]
-    return "%" if model.outcome.startswith("log_") else ""
+    return "%" if model.outcome.startswith("log_") or model.kind == "dose-forecast" else ""
 
 
 def _scaled(b: float, scale: str) -> float:
@@ -128,11 +130,14 @@ def statement(model: ModelSpec, result: ModelResult, labels: Mapping[str, tuple[
         return _survival(result)
     if model.kind == "auc":
         return _areas(result, labels)
+    if model.kind == "tcp":
+        return _tumour_control(result)
     found = effects(model, result, labels)
     shown, others = [e for e in found if _is_shown(e)], [e for e in found if not _is_shown(e)]
     said = [f"{'; '.join(map(_words, shown))}."] if shown else []
     said += [f"No relation shown: {'; '.join(map(_words, others))}."] if others else []
     said += _imputed(found, result.numbers.get("imputed"))
+    said += _falls(result.numbers.get("later"))
     said += _validated(result.numbers.get("validation"))
     return " ".join(said)
 
@@ -171,6 +176,15 @@ def _imputed(found: Sequence[Effect], imputed: Mapping[str, Any] | None) -> list
     return [said, *([f"Shifted outcomes turn {'; '.join(turns)}."] if turns else [])]
 
 
+def _falls(later: Mapping[str, Any] | None) -> list[str]:
+    """Say how doses change from cycle to cycle."""
+    if later is None:
+        return []
+    low, high = (100 * end for end in later["ci95"])
+    text = f"The dose falls by {100 * later['fall_per_cycle']:.1f} % per cycle (95 %: {low:.1f} to {high:.1f} %)."
+    return [text.replace("-", "−")]
+
+
 def _validated(validation: Mapping[str, Any] | None) -> list[str]:
     """Say what the model is worth for patients it has not seen."""
     if validation is None:
@@ -192,6 +206,16 @@ def _survival(result: ModelResult) -> str:
     median, events = result.numbers.get("median"), result.numbers.get("events", 0)
     half = f"median {median:.0f} days" if isinstance(median, float | int) else "median not reached"
     return f"{result.n} patients, {events} events; {half}."
+
+
+def _tumour_control(result: ModelResult) -> str:
+    d50, gamma = (result.coefficients[name] for name in ("d50_gy", "gamma50"))
+    low, high = result.numbers["d50_without_prior_ci95"]
+    without = f"{low:.0f} to {high:.0f} Gy" if high is not None else "no bounds"
+    return (
+        f"Exploratory: an even chance of control at {d50.estimate:.0f} Gy (95 %, with the prior: {d50.ci95[0]:.0f} to "
+        f"{d50.ci95[1]:.0f} Gy; without it: {without}), gamma50 {gamma.estimate:.2f} ({gamma.ci95[0]:.2f} to {gamma.ci95[1]:.2f})."
+    )
 
 
 def _areas(result: ModelResult, labels: Mapping[str, tuple[str, str]]) -> str:
@@ -224,6 +248,7 @@ def equation(model: ModelSpec, result: ModelResult) -> str:
     """Write the fitted model with its numbers, so that it can be computed by hand."""
     left = {
         "linear-mixed": model.outcome,
+        "dose-forecast": f"log({model.outcome})",
         "logistic-mixed": f"logit P({model.outcome} = 1)",
         "gee": f"logit P({model.outcome} = 1)",
         "ordinal-mixed": f"logit P({model.outcome} <= level)",

@@ -79,6 +79,22 @@ def fit_logistic(x: Array, y: Array, groups: Codes, nodes: int = 25) -> RandomIn
     _check(x, groups, len(np.unique(y)))
     order = np.argsort(groups, kind="stable")
     x, y, groups = x[order], y[order], groups[order]
+    terms = _log_odds(x, y)
+    start = np.zeros(x.shape[1])
+    start[0] = np.log(y.mean() / (1 - y.mean()))
+    return _fit(terms, start, groups, nodes, x, 0)
+
+
+def logistic_likelihood(x: Array, y: Array, groups: Codes, nodes: int = 25) -> Callable[[Array], float]:
+    """Give the log likelihood as a function of the coefficients followed by the standard deviation of the intercepts. (p + 1,)
+
+    Parameters are those of :func:`fit_logistic`.
+    """
+    order = np.argsort(groups, kind="stable")
+    return _Likelihood(_log_odds(x[order], y[order]), groups[order], nodes)
+
+
+def _log_odds(x: Array, y: Array) -> Terms:
     sign = 2 * y - 1
 
     def terms(b: Array, shift: Array) -> tuple[Array, Array, Array]:
@@ -86,9 +102,7 @@ def fit_logistic(x: Array, y: Array, groups: Codes, nodes: int = 25) -> RandomIn
         p = _expit(-z)
         return -np.logaddexp(0, -z), sign * p, -p * (1 - p)
 
-    start = np.zeros(x.shape[1])
-    start[0] = np.log(y.mean() / (1 - y.mean()))
-    return _fit(terms, start, groups, nodes, x, 0)
+    return terms
 
 
 def fit_ordinal(x: Array, y: Codes, groups: Codes, nodes: int = 15) -> RandomInterceptFit:

@@ -9,6 +9,8 @@ from lutra.core.study import Role
 
 TEXT, NUMBER, WHOLE, TRUTH = ColumnType.TEXT, ColumnType.NUMBER, ColumnType.WHOLE, ColumnType.TRUTH
 LESIONS, PATIENTS, INTERVALS = "lesions", "patients", "intervals"
+PLANNED = 4
+"""Cycles that the table has columns for at least, so that a plan finds them in a study that has just begun."""
 MM2_PER_S = 1e3
 """From mm2/s to the unit ADC is written in, 10^-3 mm2/s."""
 

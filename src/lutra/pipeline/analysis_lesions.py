@@ -15,7 +15,7 @@ from lutra.core.response import RealChange
 from lutra.core.study import Role, SeriesHeader, Timepoint
 from lutra.core.units import HOUR_S
 from lutra.dose.cumulative import cumulative_dose
-from lutra.pipeline.analysis_columns import IMAGES, METRICS, Metric
+from lutra.pipeline.analysis_columns import IMAGES, METRICS, PLANNED, Metric
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.record import CycleRecord, DoseRecord, LesionRecord, ObservationRecord, SubjectRecord
 from lutra.pipeline.results import change_path, slug
@@ -201,6 +201,8 @@ class _Lesion:
         for cycle in self.course.cycles:
             empty = "after the landmark" if cycle > landmark else f"no dosimetry of cycle {cycle}"
             found.setdefault(f"dose_cycle_{cycle}", Cell(reason=empty))
+        for cycle in range(1, PLANNED + 1):
+            found.setdefault(f"dose_cycle_{cycle}", Cell(reason="cycle not given"))
         found["dose_cumulative"] = self._cumulative(known, landmark)
         latest = found.get(f"dose_cycle_{landmark}", Cell(reason="before treatment"))
         found["log_dose_latest"] = _logarithm(latest, Cell(1.0))

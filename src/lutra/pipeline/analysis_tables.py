@@ -12,6 +12,7 @@ from lutra.pipeline.analysis_columns import (
     LESIONS,
     PATIENT_COLUMNS,
     PATIENTS,
+    PLANNED,
     lesion_columns,
 )
 from lutra.pipeline.analysis_lesions import Cells, lesion_rows
@@ -57,7 +58,7 @@ def analysis_tables(study: StudyFolder) -> AnalysisTables:
         lesions += own
         patients.append(patient)
         intervals += interval_rows(record, patient, own)
-    cycles = max((a.cycle for r in records for a in r.subject.administrations), default=0)
+    cycles = max([PLANNED, *(a.cycle for r in records for a in r.subject.administrations)])
     return AnalysisTables(
         AnalysisTable(LESIONS, ("subject", "lesion", "landmark"), lesion_columns(cycles), lesions),
         AnalysisTable(PATIENTS, ("subject",), PATIENT_COLUMNS, patients),

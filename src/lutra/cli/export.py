@@ -9,7 +9,7 @@ import typer
 
 from lutra.cli import show
 
-app = typer.Typer(no_args_is_help=True, help="Tables of a study for others: SDTM, ADaM-style, REDCap, analysis.")
+app = typer.Typer(no_args_is_help=True, help="Tables of a study for others: SDTM, ADaM-style, REDCap, analysis, DICOM.")
 
 
 @app.command("tables")
@@ -48,3 +48,22 @@ def export_analysis(
         show.print_json({"files": [str(path) for path in written]})
     else:
         show.out.print(f"{len(written)} files: {out}")
+
+
+@app.command("dicom")
+def export_dicom(
+    directory: Annotated[Path, typer.Argument(help="Study folder.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="Folder to make; must be empty or not exist.", show_default=False)],
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+) -> None:
+    """Write structured reports (TID 1500) of lesions per image, and dose maps (RTDOSE) per cycle."""
+    from lutra.pipeline.dicom_export import export_dicom as export
+    from lutra.pipeline.study import StudyFolder
+
+    with show.reported():
+        written = export(StudyFolder(directory), out)
+    if json:
+        show.print_json({"files": [str(path) for path in written]})
+    else:
+        show.out.print(f"{len(written)} objects: {out}")

@@ -6,12 +6,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from pydicom import DataElement, Dataset
+from pydicom import DataElement, Dataset, dcmread
 from pydicom.dataset import FileMetaDataset
+from pydicom.errors import InvalidDicomError
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import correct_ambiguous_vr, write_data_element, write_file_meta_info
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from lutra.core.errors import Unreadable
 from lutra.export.uids import IMPLEMENTATION
 
 PREAMBLE = bytes(128) + b"DICM"
@@ -57,6 +59,20 @@ def save(path: Path, dataset: Dataset, *, implicit: bool = False) -> None:
     partial = path.with_suffix(".part")
     dataset.save_as(partial, enforce_file_format=True)
     partial.rename(path)
+
+
+def header_of(path: Path) -> Dataset:
+    """Read everything before the pixels of an image that a new object refers to.
+
+    Raises
+    ------
+    Unreadable
+        If the file is gone or no DICOM.
+    """
+    try:
+        return dcmread(path, stop_before_pixels=True)
+    except (OSError, InvalidDicomError) as error:
+        raise Unreadable(f"cannot be read: {error}", where=str(path), do="bring it back") from error
 
 
 class SeriesSaver:

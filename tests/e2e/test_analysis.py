@@ -109,7 +109,7 @@ def test_a_plan_of_ones_own_is_followed_and_a_bad_one_named(demo: Path, tmp_path
 
 
 def test_dicom_objects_hold_the_numbers_of_the_report(demo: Path, tmp_path: Path) -> None:
-    """Mean doses of lesions in the structured report; the map is blurred, so that its peak may lie below the mean of a small lesion."""
+    """The map is blurred as the image is, so that its peak may lie below the mean of a small lesion."""
     from highdicom.sr import srread
 
     from lutra.ingest.dose_grid import read_dose_grid

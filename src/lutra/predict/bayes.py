@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from attrs import evolve
 
-from lutra.core.errors import OutsideValidity
+from lutra.core.errors import MissingExtra, OutsideValidity
 from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.predict.kinds import Found
@@ -22,18 +22,13 @@ SENSITIVITY = {"half": 0.5, "double": 2.0}
 def with_posterior(rows: Rows, model: ModelSpec, found: Found) -> Found:
     """Add the posterior, with true values in place of measured ones where `error_cv` tells their error.
 
-    Nothing is added but a finding where the sampler did not converge.
-
-    Raises
-    ------
-    MissingExtra
-        If numpyro is not installed.
-    OutsideValidity
-        If the model has three levels.
+    Nothing is added but a finding where the sampler did not converge or cannot run: the model itself stands.
     """
-    if len(rows.groups) > 1:
-        raise OutsideValidity("a posterior of three levels", required="one cluster", do="leave bayes out")
-    posterior = _sampled(rows, model, model.prior_sd)
+    try:
+        posterior = _sampled(rows, model, model.prior_sd)
+    except (OutsideValidity, MissingExtra) as error:
+        doubt = Finding(Severity.UNDETERMINED, "predict.no-posterior", f"{model.name}: no posterior: {error}")
+        return evolve(found, findings=(*found.findings, doubt))
     if not posterior.converged:
         text = (
             f"{model.name}: the posterior did not converge ({_diagnosis(posterior)}) and is not given; fewer predictors or a "
@@ -57,6 +52,8 @@ def with_posterior(rows: Rows, model: ModelSpec, found: Found) -> Found:
 
 
 def _sampled(rows: Rows, model: ModelSpec, prior_sd: float) -> Posterior:
+    if len(rows.groups) > 1:
+        raise OutsideValidity("a posterior of three levels", required="one cluster", do="leave bayes out")
     latent = [Latent(rows.names.index(name), float(error)) for name, error in model.error_cv.items()]
     sample = sample_logistic if model.kind == "logistic-mixed" else sample_linear
     return sample(rows.x, rows.outcome, rows.groups[0], prior_sd, latent, seed=model.seed)

@@ -136,6 +136,7 @@ def statement(model: ModelSpec, result: ModelResult, labels: Mapping[str, tuple[
     shown, others = [e for e in found if _is_shown(e)], [e for e in found if not _is_shown(e)]
     said = [f"{'; '.join(map(_words, shown))}."] if shown else []
     said += [f"No relation shown: {'; '.join(map(_words, others))}."] if others else []
+    said += _posterior(model, result, labels)
     said += _imputed(found, result.numbers.get("imputed"))
     said += _falls(result.numbers.get("later"))
     said += _validated(result.numbers.get("validation"))
@@ -154,6 +155,24 @@ def _words(e: Effect) -> str:
     tail = "" if p is None else f"; {p_text(p)}{by}"
     interval = f"{amount(e.low, e.scale)} to {amount(e.high, e.scale)}"
     return f"{e.label} {e.per}, {scale}{amount(e.value, e.scale)} (95 %: {interval}{tail})"
+
+
+def _posterior(model: ModelSpec, result: ModelResult, labels: Mapping[str, tuple[str, str]]) -> list[str]:
+    """Say what the effects are after the priors, in the same steps."""
+    posterior = result.numbers.get("posterior")
+    if posterior is None:
+        return []
+    spreads, scale = result.numbers.get("sd_predictors", {}), scale_of(model)
+    said = []
+    for name in result.coefficients:
+        own = posterior["parameters"].get(name)
+        if own is None or name == INTERCEPT:
+            continue
+        label, unit = label_of(name, labels)
+        step, per = _step(unit, spreads.get(name, 1.0))
+        mean, low, high = (amount(_scaled(b * step, scale), scale) for b in (own["mean"], *own["ci95"]))
+        said.append(f"{label} {per}, {mean} ({low} to {high})")
+    return [f"Posterior: {'; '.join(said)}."] if said else []
 
 
 def _imputed(found: Sequence[Effect], imputed: Mapping[str, Any] | None) -> list[str]:

@@ -125,7 +125,9 @@ def test_a_dose_with_error_is_latent(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_three_levels_have_no_posterior(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch)
     found = fitted(BAYES + 'cluster = ["pat", "organ"]\n')
-    assert [f.code for f in found.findings] == ["predict.not-fitted"]
+    assert [f.code for f in found.findings] == ["predict.no-posterior"]
+    assert found.converged
+    assert found.coefficients
 
 
 def test_without_numpyro_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from lutra.predict.result import Coefficient
 from lutra.predict.rows import Rows
 from lutra.predict.spec import ModelSpec
 from lutra.stats.discrimination import clustered_auc, roc_band, roc_points
+from lutra.stats.firth_cox import fit_firth_cox
 from lutra.stats.linear_mixed import LinearMixedFit, fit_linear_mixed, robust_covariance, t_interval
 from lutra.stats.random_intercept import RandomInterceptFit, fit_logistic, fit_ordinal
 from lutra.stats.survival import Z_95, concordance, kaplan_meier
@@ -170,10 +171,12 @@ def gee(rows: Rows, model: ModelSpec) -> Found:  # noqa: ARG001
 
 def cox(rows: Rows, model: ModelSpec) -> Found:
     """Proportional hazards with Efron's ties; with `start`, intervals whose values change with time."""
-    sm = _statsmodels()
     time, event, start = rows.times["time"], rows.times["event"], rows.times.get("start")
     if event.sum() < 1:
         raise OutsideValidity("no event", required="at least one")
+    if model.penalty:
+        return _firth_cox(rows, model)
+    sm = _statsmodels()
     made = sm.PHReg(time, rows.x, status=event, entry=start, ties="efron")
     with _quiet():
         fit = made.fit(maxiter=200, disp=0)
@@ -189,6 +192,24 @@ def cox(rows: Rows, model: ModelSpec) -> Found:
     if model.landmark is not None:
         numbers["landmark"] = model.landmark
     return Found(settled and bounded, _wald(rows.names, b, se), numbers)
+
+
+def _firth_cox(rows: Rows, model: ModelSpec) -> Found:
+    time, event, start = rows.times["time"], rows.times["event"], rows.times.get("start")
+    fit = fit_firth_cox(rows.x, time, event, start)
+    coefficients = {
+        name: Coefficient(float(b), float(se), (float(low), float(high)), float(p))
+        for name, b, se, (low, high), p in zip(rows.names, fit.coefficients, fit.se, fit.ci95, fit.p, strict=True)
+    }
+    numbers: dict[str, Any] = {
+        "events": int(event.sum()),
+        "loglik": fit.log_likelihood,
+        "penalty": model.penalty,
+        "concordance": concordance(rows.x @ fit.coefficients, time, event, start),
+    }
+    if model.landmark is not None:
+        numbers["landmark"] = model.landmark
+    return Found(fit.converged and bool(np.isfinite(fit.ci95).all()), coefficients, numbers)
 
 
 def auc(rows: Rows, model: ModelSpec) -> Found:

@@ -77,6 +77,8 @@ class ModelSpec:
         Level that the others of a column are compared with; default: the first by alphabet.
     direction
         Of `auc`: `higher`, `lower`, or `auto`, which takes what the medians say.
+    penalty
+        Of `cox`: `firth` where events are few, with intervals and p of the penalised likelihood's profile.
     split
         By patient, always.
     family, adjust
@@ -124,6 +126,7 @@ class ModelSpec:
     reference: FrozenMap[str, str] = field(converter=frozen_map, factory=FrozenMap)
     direction: str = "auto"
     where: FrozenMap[str, str] = field(converter=_as_text, factory=FrozenMap)
+    penalty: str = ""
     split: str = "patient"
     family: str = ""
     adjust: str = "holm"
@@ -200,6 +203,8 @@ def _model(row: dict[str, Any], where: str) -> ModelSpec:
         raise ProtocolError(f"{of}table {row['table']!r}", where=where, required=f"one of: {', '.join(TABLES)}")
     if row.get("direction", "auto") not in ("auto", "higher", "lower"):
         raise ProtocolError(f"{of}direction {row['direction']!r}", where=where, required="auto, higher or lower")
+    if row.get("penalty", "") not in ("", "firth") or (row.get("penalty") and row["kind"] != "cox"):
+        raise ProtocolError(f"{of}penalty {row['penalty']!r}", where=where, required="firth, with cox")
     if row.get("adjust", "holm") not in ("holm", "bh"):
         raise ProtocolError(f"{of}adjust {row['adjust']!r}", where=where, required="holm or bh")
     if row.get("curve") and row["kind"] != "linear-mixed":

@@ -275,14 +275,17 @@ def report(
     for_reader: Annotated[
         bool, typer.Option("--for-reader", help="For readers of response: no dosimetry until a response is locked.")
     ] = False,
+    pdf: Annotated[
+        bool, typer.Option("--pdf", help="On paper too: dosimetry, decision and response of each subject.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Write the report of the last run: index, one page per subject, tables as CSV and Parquet."""
+    """Write the report of the last run: index, one page per subject, the analysis, tables as CSV and Parquet."""
     from lutra.pipeline.report import write_study_report
     from lutra.pipeline.study import StudyFolder
 
     with show.reported():
-        page = write_study_report(StudyFolder(directory), for_reader=for_reader)
+        page = write_study_report(StudyFolder(directory), for_reader=for_reader, on_paper=pdf)
     if json:
         show.print_json({"report": str(page)})
     else:

@@ -19,14 +19,17 @@ from lutra.report import write_report
 from lutra.report.analysis_model import AnalysisView
 from lutra.report.blinding import blinded, pictures_of
 from lutra.report.model import StudyView
+from lutra.report.paper import decision_sheet, dosimetry_report, recist_sheet, study_report, typeset
 from lutra.response.lesion_course import reader_agreement
 
 
-def write_study_report(study: StudyFolder, *, for_reader: bool = False) -> Path:
+def write_study_report(study: StudyFolder, *, for_reader: bool = False, on_paper: bool = False) -> Path:
     """Write `report/` of a study and return its index page.
 
     Parameters
     ----------
+    on_paper
+        Also write `report/pdf/`: dosimetry, decision and response of each subject, and the analysis.
     for_reader
         Write `report-reader/` for readers of response in its place: without dosimetry, uptake and what others read, until the
         response of a subject is locked.
@@ -35,6 +38,8 @@ def write_study_report(study: StudyFolder, *, for_reader: bool = False) -> Path:
     ------
     UsageError
         If the study has not been run.
+    MissingExtra
+        If documents on paper are asked for and typst is not installed.
     """
     records = study.records()
     if not records:
@@ -69,8 +74,23 @@ def write_study_report(study: StudyFolder, *, for_reader: bool = False) -> Path:
     )
     folder = "report-reader" if for_reader else "report"
     write_report(view, images, study.root / folder, analysis)
+    if on_paper and not for_reader:
+        _write_on_paper(study.root / folder / "pdf", view, analysis)
     study.log(folder, {"subjects": [s.subject_id for s in subjects], "locked": sorted(locked)})
     return study.root / folder / "index.html"
+
+
+def _write_on_paper(folder: Path, view: StudyView, analysis: AnalysisView | None) -> None:
+    """Write every document that there is something to say in."""
+    documents = {"study": study_report(view, analysis)} if analysis else {}
+    for subject in view.subjects:
+        documents[f"{subject.slug}-dosimetry"] = dosimetry_report(view, subject)
+        for name, sheet in (("decision", decision_sheet(view, subject)), ("response", recist_sheet(view, subject))):
+            if sheet is not None:
+                documents[f"{subject.slug}-{name}"] = sheet
+    folder.mkdir(exist_ok=True)
+    for name, document in documents.items():
+        (folder / f"{name}.pdf").write_bytes(typeset(document))
 
 
 def _analysis(study: StudyFolder) -> tuple[AnalysisView | None, tuple[Finding, ...]]:

@@ -50,6 +50,12 @@ def _print(model: ModelResult) -> None:
             p = "" if c.p is None else f"{c.p:.3g}"
             listing.add_row(escape(name), f"{c.estimate:.5g}", f"{c.se:.3g}", f"{c.ci95[0]:.4g} to {c.ci95[1]:.4g}", p)
         show.out.print(listing)
+    if imputed := model.numbers.get("imputed"):
+        _print_imputed(imputed)
+    if validation := model.numbers.get("validation"):
+        _print_validation(validation)
+    if model.kind == "auc" and model.converged:
+        _print_areas(model)
     if posterior := model.numbers.get("posterior"):
         _print_posterior(posterior)
     if forecasts := model.numbers.get("forecasts"):
@@ -70,4 +76,42 @@ def _print_posterior(posterior: Mapping[str, Any]) -> None:
         low, high = found["ci95"]
         others = [f"{r['parameters'][name]['mean']:.5g}" if r["converged"] else "no result" for r in refits.values()]
         listing.add_row(escape(name), f"{found['mean']:.5g}", f"{found['sd']:.3g}", f"{low:.4g} to {high:.4g}", *others)
+    show.out.print(listing)
+
+
+def _print_validation(validation: Mapping[str, Any]) -> None:
+    listing = show.table("validated by patient", "apparent", "corrected", "95 %", "cross-validated")
+    for name, corrected in validation["corrected"].items():
+        ends = validation["corrected_ci95"][name]
+        band = "" if ends is None else f"{ends[0]:.3g} to {ends[1]:.3g}"
+        values = (validation["apparent"][name], corrected, validation["cross_validated"][name])
+        apparent, own, held = ("undetermined" if v is None else f"{v:.3g}" for v in values)
+        listing.add_row(name, apparent, own, band, held)
+    show.out.print(listing)
+
+
+def _print_areas(model: ModelResult) -> None:
+    each = model.numbers.get("predictors") or {"": model.numbers}
+    cuts = model.numbers.get("cut_off") or {}
+    listing = show.table(
+        "predictor", "area", "95 %, clustered", "cut-off", "95 % of cut-offs", "sensitivity, specificity, corrected"
+    )
+    for name, area in each.items():
+        ends, cut = area["ci95"], cuts if "value" in cuts else cuts.get(name)
+        band = "not determined" if ends is None else f"{ends[0]:.3f} to {ends[1]:.3f}"
+        more = ("", "", "")
+        if cut:
+            rates = f"{cut['sensitivity_corrected']:.2f}, {cut['specificity_corrected']:.2f}"
+            more = (f"{cut['value']:.4g}", f"{cut['ci95'][0]:.4g} to {cut['ci95'][1]:.4g}", rates)
+        listing.add_row(escape(name), f"{area['estimate']:.4f}", band, *more)
+    show.out.print(listing)
+
+
+def _print_imputed(imputed: Mapping[str, Any]) -> None:
+    title = f"{imputed['m']} imputed sets, {imputed['n']} rows"
+    listing = show.table(title, "estimate", "SE", "95 %", "p", "information missing")
+    for name, c in imputed["coefficients"].items():
+        band = f"{c['ci95'][0]:.4g} to {c['ci95'][1]:.4g}"
+        cells = (f"{c['estimate']:.5g}", f"{c['se']:.3g}", band, f"{c['p']:.3g}", f"{c['missing_information']:.0%}")
+        listing.add_row(escape(name), *cells)
     show.out.print(listing)

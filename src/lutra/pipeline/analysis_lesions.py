@@ -25,6 +25,13 @@ from lutra.response.settings import ResponseSettings
 Cells = dict[str, Cell]
 OUTCOME_AFTER = timedelta(days=28)
 """Earliest CT after the last cycle that can be the outcome; an earlier one may show swelling."""
+WORDS = {
+    Role.FDG_PET: "FDG PET",
+    Role.SSTR_PET: "SSTR PET",
+    Role.ADC: "ADC map",
+    Role.DWI: "diffusion MRI",
+    Role.CT: "CT",
+}
 NO_REGION = {
     Sighting.NOT_SEEN: "not seen on",
     Sighting.NOT_ASSESSABLE: "not assessable on",
@@ -148,7 +155,7 @@ class _Lesion:
     def _unseen(self, image: Timepoint) -> str:
         sighting = self._sighting(image)
         words = NO_REGION.get(sighting, "no region on") if sighting else "not looked for on"
-        return f"{words} the {image.role.value}"
+        return f"{words} the {WORDS.get(image.role, image.role.value)}"
 
     def _measured(self, seen: ObservationRecord, metric: Metric) -> Cell:
         conductor = self.course.conductor

@@ -69,19 +69,24 @@ class PatientPrediction:
 
     Parameters
     ----------
-    response, growth, new_lesion, progression
-        Of CR or PR of the sum, of its progression, of a new lesion, and of progression by either. [1]
-    response_95
-        Interval of the first from the uncertainty of the coefficients. [1]
+    response, stable, progression
+        Of CR or PR, of SD, and of PD, by the sum or by a new lesion; they add up to 1. [1]
+    growth, new_lesion
+        Of progression of the sum, and of a new lesion; None where the model has no such arm, or the patient not its predictors. [1]
+    response_95, stable_95, progression_95
+        Intervals from the uncertainty of the coefficients of the lesion model. [1]
     expected_change
         Mean relative change of the sum. [1]
     """
 
     response: float
     response_95: tuple[float, float]
+    stable: float
+    stable_95: tuple[float, float]
+    progression: float
+    progression_95: tuple[float, float]
     growth: float
     new_lesion: float | None
-    progression: float
     expected_change: float
 
 
@@ -166,8 +171,8 @@ def predict_patient(
     Returns
     -------
     Outcome
-        With `predict.extrapolates` where a predictor lies outside of what the model was fitted to; None and
-        `predict.no-target` without a target.
+        With `predict.extrapolates` where a predictor lies outside of what the model was fitted to, and
+        `predict.no-new-lesion` where the patient lacks the predictors of that arm; None and `predict.no-target` without a target.
     """
     if len(before_mm) == 0:
         text = "no target lesion with every predictor: nothing can be predicted of this patient"
@@ -176,21 +181,33 @@ def predict_patient(
     design = np.column_stack([np.ones(len(x)), x])
     noise = _noise(model, len(x), rng)
     change, grown_mm = _sums(design @ model.coefficients, noise, before_mm)
-    spread = rng.multivariate_normal(model.coefficients, model.covariance, PARAMETER_DRAWS)
-    others = [float((_sums(design @ b, noise, before_mm)[0] <= RESPONSE).mean()) for b in spread]
-    low, high = np.quantile(others, (0.025, 0.975))
-    growth = float(((change >= GROWTH) & (grown_mm >= GROWTH_MM)).mean())
     new = _new_lesion(model, patient_x)
     stays = 1.0 if new is None else 1 - new
+    spread = rng.multivariate_normal(model.coefficients, model.covariance, PARAMETER_DRAWS)
+    others = np.array([_categories(*_sums(design @ b, noise, before_mm), stays) for b in spread])
+    low, high = np.quantile(others, (0.025, 0.975), axis=0)
+    ends = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    response, stable, progression = _categories(change, grown_mm, stays)
+    growth = float(_grows(change, grown_mm).mean())
     prediction = PatientPrediction(
-        float((change <= RESPONSE).mean()) * stays,
-        (float(low) * stays, float(high) * stays),
-        growth,
-        new,
-        1 - (1 - growth) * stays,
-        float(change.mean()),
+        response, ends[0], stable, ends[1], progression, ends[2], growth, new, float(change.mean())
     )
-    return Outcome(prediction, tuple(_doubts(model, x)))
+    doubts = list(_doubts(model, x))
+    if model.new_lesion is not None and new is None:
+        text = "the patient lacks what the probability of a new lesion is predicted from: progression is that of the sum alone"
+        doubts.append(Finding(Severity.WARNING, "predict.no-new-lesion", text))
+    return Outcome(prediction, tuple(doubts))
+
+
+def _grows(change: Array, grown_mm: Array) -> npt.NDArray[np.bool_]:
+    return np.asarray((change >= GROWTH) & (grown_mm >= GROWTH_MM))
+
+
+def _categories(change: Array, grown_mm: Array, stays: float) -> tuple[float, float, float]:
+    """Probabilities of CR or PR, of SD and of PD, where no new lesion comes with probability `stays`."""
+    response = float((change <= RESPONSE).mean()) * stays
+    progression = 1 - (1 - float(_grows(change, grown_mm).mean())) * stays
+    return response, max(0.0, 1 - response - progression), progression
 
 
 def response_probability(

@@ -48,6 +48,8 @@ class PatientModel:
     center, precision, farthest
         Mean of the predictors it was fitted to, inverse of their covariance, and the largest squared Mahalanobis distance among
         them; empty where they could not be had. (p,), (p, p), 1
+    new_lesion_covariance
+        Of the coefficients of a new lesion. (q + 1, q + 1)
     """
 
     predictors: tuple[str, ...]
@@ -61,6 +63,7 @@ class PatientModel:
     center: Array = field(converter=float64, factory=lambda: np.empty(0))
     precision: Array = field(converter=float64, factory=lambda: np.empty((0, 0)))
     farthest: float = np.inf
+    new_lesion_covariance: Array | None = None
 
 
 @frozen
@@ -74,7 +77,7 @@ class PatientPrediction:
     growth, new_lesion
         Of progression of the sum, and of a new lesion; None where the model has no such arm, or the patient not its predictors. [1]
     response_95, stable_95, progression_95
-        Intervals from the uncertainty of the coefficients of the lesion model. [1]
+        Intervals from the uncertainty of the coefficients of both arms; that of the variances is not in them. [1]
     expected_change
         Mean relative change of the sum. [1]
     """
@@ -119,13 +122,13 @@ def fit_patient_model(
     fit = fit_linear_mixed(np.column_stack([np.ones(len(x)), x]), log_ratio, [patients])
     if not fit.converged:
         raise OutsideValidity("the lesion model did not converge", required="fewer predictors, or more patients")
-    arm = None
+    arm = arm_covariance = None
     if (
         patient_x is not None
         and new_lesion is not None
         and LEAST_EVENTS <= new_lesion.sum() <= len(new_lesion) - LEAST_EVENTS
     ):
-        arm, _ = firth_logistic(np.column_stack([np.ones(len(patient_x)), patient_x]), new_lesion)
+        arm, arm_covariance = firth_logistic(np.column_stack([np.ones(len(patient_x)), patient_x]), new_lesion)
     return PatientModel(
         tuple(predictors),
         fit.coefficients,
@@ -136,6 +139,7 @@ def fit_patient_model(
         x.max(axis=0),
         arm,
         *_cloud(x),
+        arm_covariance,
     )
 
 
@@ -184,7 +188,10 @@ def predict_patient(
     new = _new_lesion(model, patient_x)
     stays = 1.0 if new is None else 1 - new
     spread = rng.multivariate_normal(model.coefficients, model.covariance, PARAMETER_DRAWS)
-    others = np.array([_categories(*_sums(design @ b, noise, before_mm), stays) for b in spread])
+    stay = 1 - _new_lesion_draws(model, patient_x, rng)
+    others = np.array(
+        [_categories(*_sums(design @ b, noise, before_mm), float(s)) for b, s in zip(spread, stay, strict=True)]
+    )
     low, high = np.quantile(others, (0.025, 0.975), axis=0)
     ends = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
     response, stable, progression = _categories(change, grown_mm, stays)
@@ -229,6 +236,16 @@ def _new_lesion(model: PatientModel, patient_x: Array | None) -> float | None:
     if model.new_lesion is None or patient_x is None:
         return None
     return float(1 / (1 + np.exp(-(model.new_lesion[0] + patient_x @ model.new_lesion[1:]))))
+
+
+def _new_lesion_draws(model: PatientModel, patient_x: Array | None, rng: np.random.Generator) -> Array:
+    """Probability of a new lesion by coefficients drawn; 0 without that arm. (draws,)"""
+    if model.new_lesion is None or patient_x is None:
+        return np.zeros(PARAMETER_DRAWS)
+    row = np.concatenate([[1.0], patient_x])
+    variance = 0.0 if model.new_lesion_covariance is None else row @ model.new_lesion_covariance @ row
+    logit = row @ model.new_lesion + np.sqrt(variance) * rng.normal(size=PARAMETER_DRAWS)
+    return np.asarray(1 / (1 + np.exp(-logit)))
 
 
 def mean_lesion_probability(model: PatientModel, x: Array) -> float:

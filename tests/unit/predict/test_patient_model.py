@@ -62,7 +62,7 @@ def test_the_interval_of_progression_has_that_of_a_new_lesion() -> None:
         assert value.stable_95 == pytest.approx((1 - value.progression_95[1], 1 - value.progression_95[0]), abs=1e-9)
         odds = np.array(value.progression_95) / (1 - np.array(value.progression_95))
         ends.append(np.log(odds))
-    # Of 100 normal draws this quantile lies between the third and the fourth, at 1.872 sd; its error is .27 sd, a sixth of it over 40.
+    # Of 100 normal draws this quantile lies between the third and the fourth, at 1.872 sd, with an error of .27 sd: .06 over 40.
     assert np.mean(ends, axis=0) == pytest.approx(np.array([-1.872, 1.872]) * np.sqrt(2), abs=0.2)
 
 

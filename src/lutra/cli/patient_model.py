@@ -29,7 +29,11 @@ def fit(
     from lutra.pipeline.patient_model import make_patient_model
 
     with show.reported():
-        kept = make_patient_model(lesions, patients, spec)
+        with show.progress_bar() as bar:
+            task = bar.add_task("validating", total=None)
+            kept = make_patient_model(
+                lesions, patients, spec, progress=lambda n, of: bar.update(task, completed=n, total=of)
+            )
         out.write_text(dumps(kept, indent=1), "utf-8")
     findings = tuple(Finding(f["severity"], f["code"], f["text"]) for f in kept["findings"])
     if json:
@@ -61,6 +65,10 @@ def _number(value: float | None) -> str:
     return "undetermined" if value is None else f"{value:.3f}"
 
 
+def _banded(probability: float, ends: tuple[float, float]) -> str:
+    return f"{probability:.0%} ({ends[0]:.0%} to {ends[1]:.0%})"
+
+
 @app.command("predict")
 def predict(
     model: Annotated[Path, typer.Argument(metavar="MODEL.json", help="As made by fit.", show_default=False)],
@@ -73,7 +81,7 @@ def predict(
     *,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
 ) -> None:
-    """Predict CR or PR, progression and a new lesion for new patients, with an interval, and say where that extrapolates."""
+    """Predict CR or PR, SD, PD and a new lesion for new patients, with intervals, and say where that extrapolates."""
     from attrs import asdict
 
     from lutra.ingest.data_table import read_data_table
@@ -94,19 +102,18 @@ def predict(
         ]
         show.print_json({"patients": rows})
     else:
-        listing = show.table("patient", "CR or PR", "95 %", "progression", "new lesion", "mean change of the sum")
+        listing = show.table("patient", "CR or PR", "SD", "PD", "new lesion", "mean change of the sum")
         for name, p, own in found:
             doubt = " *" if own else ""
             if p is None:
                 listing.add_row(escape(name) + doubt, "undetermined", "", "", "", "")
                 continue
             new = "" if p.new_lesion is None else f"{p.new_lesion:.0%}"
-            band = f"{p.response_95[0]:.0%} to {p.response_95[1]:.0%}"
             listing.add_row(
                 escape(name) + doubt,
-                f"{p.response:.0%}",
-                band,
-                f"{p.progression:.0%}",
+                _banded(p.response, p.response_95),
+                _banded(p.stable, p.stable_95),
+                _banded(p.progression, p.progression_95),
                 new,
                 f"{p.expected_change:+.0%}",
             )

@@ -32,7 +32,7 @@ from lutra.predict.patient_model import (
 from lutra.predict.validated import validation_numbers
 from lutra.response.recist.rules import choose_targets
 from lutra.stats import performance
-from lutra.stats.validation import THRESHOLDS, Codes, Predictor, Validation, calibration_curve, validate
+from lutra.stats.validation import THRESHOLDS, Codes, Predictor, Progress, Validation, calibration_curve, validate
 
 Array = npt.NDArray[np.float64]
 FORMAT = "lutra-patient-model-1"
@@ -84,6 +84,7 @@ class _Patients:
 
     names: tuple[str, ...]
     targets: tuple[tuple[Array, Array], ...]
+    left_out: tuple[int, ...]
     arm: Array | None
 
 
@@ -108,11 +109,19 @@ def parse_patient_model_spec(text: str, where: str) -> PatientModelSpec:
     needed = [f.name for f in fields if f.default is attrs.NOTHING]
     if missing := [name for name in needed if not row.get(name)]:
         raise ProtocolError(f"no {missing[0]}", where=f"{where}, patient_model", required=", ".join(needed))
+    least = {"bootstrap": 0, "folds": 2, "repeats": 1, "seed": 0}
+    for name, value in least.items():
+        if name in row and (type(row[name]) is not int or row[name] < value):
+            raise ProtocolError(f"{name} of {row[name]!r}", where=where, required=f"a whole number of {value} or more")
     return PatientModelSpec(**row)
 
 
-def make_patient_model(lesions: Path, patients: Path, spec: Path) -> dict[str, Any]:
+def make_patient_model(
+    lesions: Path, patients: Path, spec: Path, progress: Progress = lambda _done, _of: None
+) -> dict[str, Any]:
     """Fit and validate the model, and give it as plain data to be kept.
+
+    A model that cannot be validated is kept all the same, with `predict.not-validated`.
 
     Raises
     ------
@@ -132,10 +141,10 @@ def make_patient_model(lesions: Path, patients: Path, spec: Path) -> dict[str, A
         "lutra": __version__,
         "spec": attrs.asdict(asked),
         "tables": {t.name.rpartition("/")[2]: _digest(t) for t in (lesion_table, patient_table)},
-        "n": {"lesions": len(fitting.y), "patients": len(fitting.people.names)},
+        "n": {"lesions": len(fitting.y), "patients": len(np.unique(fitting.owner))},
         "model": {name: _plain(value) for name, value in attrs.asdict(model, recurse=False).items()},
     }
-    validation, findings = fitting.validation()
+    validation, findings = fitting.validation(progress)
     kept["validation"] = validation
     kept["findings"] = [{"severity": f.severity.value, "code": f.code, "text": f.text} for f in findings]
     return kept
@@ -185,7 +194,7 @@ class _Fitting:
         except OutsideValidity:
             return None
 
-    def validation(self) -> tuple[dict[str, Any] | None, tuple[Finding, ...]]:
+    def validation(self, progress: Progress) -> tuple[dict[str, Any] | None, tuple[Finding, ...]]:
         """Validate by patient: the model, and the comparator that was fixed in advance."""
         if not self.spec.bootstrap:
             return None, ()
@@ -197,13 +206,21 @@ class _Fitting:
         if min(events, len(outcome) - events) < LEAST_RESPONSES:
             text = f"{events} of {len(outcome)} patients respond: too few to validate the model on"
             return None, (Finding(Severity.UNDETERMINED, "predict.not-validated", text),)
-        found = {
-            name: self._validated(usable, outcome, probability)
-            for name, probability in (("model", self._response), ("mean_lesion_probability", self._comparator))
-        }
+        found = {}
+        both = (("model", self._response), ("mean_lesion_probability", self._comparator))
+        for n, (name, probability) in enumerate(both):
+
+            def told(done: int, of: int, n: int = n) -> None:
+                progress(n * of + done, len(both) * of)
+
+            try:
+                found[name] = self._validated(usable, outcome, probability, told)
+            except OutsideValidity as error:
+                doubt = Finding(Severity.UNDETERMINED, "predict.not-validated", f"{name}: not validated: {error}")
+                return None, (doubt,)
         return {"patients": len(outcome), "responses": events, **found}, ()
 
-    def _validated(self, usable: Codes, outcome: Array, probability: Any) -> dict[str, Any]:
+    def _validated(self, usable: Codes, outcome: Array, probability: Any, progress: Progress) -> dict[str, Any]:
         def fit(rows: Codes, codes: Codes) -> Predictor | None:  # noqa: ARG001  (a patient is a row here)
             model = self.model(usable[rows])
             return None if model is None else (lambda x: np.array([probability(model, int(n)) for n in x[:, 0]]))
@@ -219,6 +236,7 @@ class _Fitting:
             folds=spec.folds,
             repeats=spec.repeats,
             seed=spec.seed,
+            progress=progress,
         )
         return _as_plain(result, outcome, spec.seed)
 
@@ -243,17 +261,18 @@ def _patients(spec: PatientModelSpec, lesions: DataTable, patients: DataTable, x
     """Targets by RECIST of every patient, of those lesions that have every predictor."""
     names = patients.text(spec.cluster)
     before, organ, owner = lesions.numbers(spec.before), lesions.text(spec.organ), np.array(lesions.text(spec.cluster))
-    targets = []
+    targets, left_out = [], []
     for name in names:
         own = np.flatnonzero(owner == name)
         known = [k for k in own if not np.isnan(before[k])]
         chosen = choose_targets([(str(k), organ[k], float(before[k]), True) for k in known])
         whole = np.array([int(k) for k in chosen if not np.isnan(x[int(k)]).any()], dtype=int)
         targets.append((x[whole], before[whole]))
+        left_out.append(len(chosen) - len(whole))
     arm = None
     if spec.new_lesion_predictors:
         arm = design(Source(patients, spec.cluster, lesions), spec.new_lesion_predictors).columns
-    return _Patients(tuple(names), tuple(targets), arm)
+    return _Patients(tuple(names), tuple(targets), tuple(left_out), arm)
 
 
 def _arm_of(people: _Patients, n: int) -> Array | None:
@@ -278,12 +297,18 @@ def predict_new_patients(
     Raises
     ------
     InputError
-        If a column of the model is not in the tables.
+        If a column of the model is not in the tables, or a patient of the lesions not in that of patients.
     """
     row = dict(kept["spec"])
     spec = PatientModelSpec(**row)
     model = PatientModel(**{name: _restored(value) for name, value in kept["model"].items()})
     names = tuple(dict.fromkeys(lesions.text(spec.cluster)))
+    if patients is not None and (strange := sorted(set(names) - set(patients.text(spec.cluster)))):
+        raise InputError(
+            f"patient {strange[0]} has lesions but no row, and {len(strange) - 1} others",
+            where=patients.name,
+            required="a row of every patient of the lesions",
+        )
     people = patients or DataTable(lesions.name, FrozenMap({spec.cluster: names}))
     x = design(Source(lesions, spec.cluster), spec.predictors).columns
     found = _patients(spec, lesions, people, x)
@@ -291,7 +316,11 @@ def predict_new_patients(
     for n, name in enumerate(found.names):
         own, before = found.targets[n]
         outcome = predict_patient(model, own, before, spec.seed + n, _arm_of(found, n))
-        results.append((name, outcome.value, outcome.findings))
+        doubts = outcome.findings
+        if outcome.value is not None and (missing := found.left_out[n]):
+            text = f"{missing} target lesions of {name} lack a predictor: the sum is predicted without them"
+            doubts = (*doubts, Finding(Severity.WARNING, "predict.targets-left-out", text))
+        results.append((name, outcome.value, doubts))
     return tuple(results)
 
 

@@ -48,6 +48,8 @@ class PatientModel:
     center, precision, farthest
         Mean of the predictors it was fitted to, inverse of their covariance, and the largest squared Mahalanobis distance among
         them; empty where they could not be had. (p,), (p, p), 1
+    new_lesion_covariance
+        Of the coefficients of a new lesion. (q + 1, q + 1)
     """
 
     predictors: tuple[str, ...]
@@ -61,6 +63,7 @@ class PatientModel:
     center: Array = field(converter=float64, factory=lambda: np.empty(0))
     precision: Array = field(converter=float64, factory=lambda: np.empty((0, 0)))
     farthest: float = np.inf
+    new_lesion_covariance: Array | None = None
 
 
 @frozen
@@ -69,19 +72,24 @@ class PatientPrediction:
 
     Parameters
     ----------
-    response, growth, new_lesion, progression
-        Of CR or PR of the sum, of its progression, of a new lesion, and of progression by either. [1]
-    response_95
-        Interval of the first from the uncertainty of the coefficients. [1]
+    response, stable, progression
+        Of CR or PR, of SD, and of PD, by the sum or by a new lesion; they add up to 1. [1]
+    growth, new_lesion
+        Of progression of the sum, and of a new lesion; None where the model has no such arm, or the patient not its predictors. [1]
+    response_95, stable_95, progression_95
+        Intervals from the uncertainty of the coefficients of both arms; that of the variances is not in them. [1]
     expected_change
         Mean relative change of the sum. [1]
     """
 
     response: float
     response_95: tuple[float, float]
+    stable: float
+    stable_95: tuple[float, float]
+    progression: float
+    progression_95: tuple[float, float]
     growth: float
     new_lesion: float | None
-    progression: float
     expected_change: float
 
 
@@ -114,13 +122,13 @@ def fit_patient_model(
     fit = fit_linear_mixed(np.column_stack([np.ones(len(x)), x]), log_ratio, [patients])
     if not fit.converged:
         raise OutsideValidity("the lesion model did not converge", required="fewer predictors, or more patients")
-    arm = None
+    arm = arm_covariance = None
     if (
         patient_x is not None
         and new_lesion is not None
         and LEAST_EVENTS <= new_lesion.sum() <= len(new_lesion) - LEAST_EVENTS
     ):
-        arm, _ = firth_logistic(np.column_stack([np.ones(len(patient_x)), patient_x]), new_lesion)
+        arm, arm_covariance = firth_logistic(np.column_stack([np.ones(len(patient_x)), patient_x]), new_lesion)
     return PatientModel(
         tuple(predictors),
         fit.coefficients,
@@ -131,6 +139,7 @@ def fit_patient_model(
         x.max(axis=0),
         arm,
         *_cloud(x),
+        arm_covariance,
     )
 
 
@@ -166,8 +175,8 @@ def predict_patient(
     Returns
     -------
     Outcome
-        With `predict.extrapolates` where a predictor lies outside of what the model was fitted to; None and
-        `predict.no-target` without a target.
+        With `predict.extrapolates` where a predictor lies outside of what the model was fitted to, and
+        `predict.no-new-lesion` where the patient lacks the predictors of that arm; None and `predict.no-target` without a target.
     """
     if len(before_mm) == 0:
         text = "no target lesion with every predictor: nothing can be predicted of this patient"
@@ -176,21 +185,36 @@ def predict_patient(
     design = np.column_stack([np.ones(len(x)), x])
     noise = _noise(model, len(x), rng)
     change, grown_mm = _sums(design @ model.coefficients, noise, before_mm)
-    spread = rng.multivariate_normal(model.coefficients, model.covariance, PARAMETER_DRAWS)
-    others = [float((_sums(design @ b, noise, before_mm)[0] <= RESPONSE).mean()) for b in spread]
-    low, high = np.quantile(others, (0.025, 0.975))
-    growth = float(((change >= GROWTH) & (grown_mm >= GROWTH_MM)).mean())
     new = _new_lesion(model, patient_x)
     stays = 1.0 if new is None else 1 - new
-    prediction = PatientPrediction(
-        float((change <= RESPONSE).mean()) * stays,
-        (float(low) * stays, float(high) * stays),
-        growth,
-        new,
-        1 - (1 - growth) * stays,
-        float(change.mean()),
+    spread = rng.multivariate_normal(model.coefficients, model.covariance, PARAMETER_DRAWS)
+    stay = 1 - _new_lesion_draws(model, patient_x, rng)
+    others = np.array(
+        [_categories(*_sums(design @ b, noise, before_mm), float(s)) for b, s in zip(spread, stay, strict=True)]
     )
-    return Outcome(prediction, tuple(_doubts(model, x)))
+    low, high = np.quantile(others, (0.025, 0.975), axis=0)
+    ends = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    response, stable, progression = _categories(change, grown_mm, stays)
+    growth = float(_grows(change, grown_mm).mean())
+    prediction = PatientPrediction(
+        response, ends[0], stable, ends[1], progression, ends[2], growth, new, float(change.mean())
+    )
+    doubts = list(_doubts(model, x))
+    if model.new_lesion is not None and new is None:
+        text = "the patient lacks what the probability of a new lesion is predicted from: progression is that of the sum alone"
+        doubts.append(Finding(Severity.WARNING, "predict.no-new-lesion", text))
+    return Outcome(prediction, tuple(doubts))
+
+
+def _grows(change: Array, grown_mm: Array) -> npt.NDArray[np.bool_]:
+    return np.asarray((change >= GROWTH) & (grown_mm >= GROWTH_MM))
+
+
+def _categories(change: Array, grown_mm: Array, stays: float) -> tuple[float, float, float]:
+    """Probabilities of CR or PR, of SD and of PD, where no new lesion comes with probability `stays`."""
+    response = float((change <= RESPONSE).mean()) * stays
+    progression = 1 - (1 - float(_grows(change, grown_mm).mean())) * stays
+    return response, max(0.0, 1 - response - progression), progression
 
 
 def response_probability(
@@ -212,6 +236,16 @@ def _new_lesion(model: PatientModel, patient_x: Array | None) -> float | None:
     if model.new_lesion is None or patient_x is None:
         return None
     return float(1 / (1 + np.exp(-(model.new_lesion[0] + patient_x @ model.new_lesion[1:]))))
+
+
+def _new_lesion_draws(model: PatientModel, patient_x: Array | None, rng: np.random.Generator) -> Array:
+    """Probability of a new lesion by coefficients drawn; 0 without that arm. (draws,)"""
+    if model.new_lesion is None or patient_x is None:
+        return np.zeros(PARAMETER_DRAWS)
+    row = np.concatenate([[1.0], patient_x])
+    variance = 0.0 if model.new_lesion_covariance is None else row @ model.new_lesion_covariance @ row
+    logit = row @ model.new_lesion + np.sqrt(variance) * rng.normal(size=PARAMETER_DRAWS)
+    return np.asarray(1 / (1 + np.exp(-logit)))
 
 
 def mean_lesion_probability(model: PatientModel, x: Array) -> float:

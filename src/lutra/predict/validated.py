@@ -111,6 +111,7 @@ def with_cut_off(rows: Rows, model: ModelSpec, found: Found) -> Found:
             "sensitivity_corrected": chosen.sensitivity_corrected,
             "specificity_corrected": chosen.specificity_corrected,
             "bootstrap": chosen.samples,
+            "failed": chosen.failed,
         }
     own = more[rows.names[0]] if len(rows.names) == 1 else more
     return evolve(found, numbers=FrozenMap({**found.numbers, "cut_off": own}))

@@ -17,6 +17,8 @@ Predictor = Callable[[Array], Array]
 Fit = Callable[[Codes, Codes], Predictor | None]
 """From rows, and the codes of their patients, to what predicts from the predictors of any row; None where no model came of it."""
 Measure = Callable[[Array, Array], Mapping[str, float]]
+Progress = Callable[[int, int], None]
+"""Told how many samples and repeats are done, and of how many."""
 LEAST_SHARE = 0.8
 """Of the samples that must give a model."""
 THRESHOLDS = tuple(round(0.05 * n, 2) for n in range(1, 15))
@@ -67,6 +69,7 @@ def validate(
     folds: int,
     repeats: int,
     seed: int,
+    progress: Progress = lambda _done, _of: None,
 ) -> Validation:
     """Validate a way of making a model.
 
@@ -97,7 +100,8 @@ def validate(
     apparent = dict(measure(best, outcome))
     rng = np.random.default_rng(seed)
     seeming, true, differences = [], [], []
-    for _ in range(samples):
+    for n in range(samples):
+        progress(n, samples + repeats)
         rows, codes = resampled(patients, rng)
         predict = fit(rows, codes)
         if predict is None:
@@ -120,7 +124,11 @@ def validate(
         known = own[~np.isnan(own)]
         low, high = np.quantile(known, (0.025, 0.975)) - optimism[name] if known.size else (np.nan, np.nan)
         interval[name] = (float(low), float(high))
-    held_out = [_cross_validated(fit, x, patients, folds, rng) for _ in range(repeats)]
+    held_out = []
+    for n in range(repeats):
+        progress(samples + n, samples + repeats)
+        held_out.append(_cross_validated(fit, x, patients, folds, rng))
+    progress(samples + repeats, samples + repeats)
     each = [dict(measure(p, outcome)) for p in held_out]
     instability = np.mean(differences, axis=0)
     return Validation(
@@ -242,6 +250,8 @@ class CutOff:
         In the unit of the mark; 95 % of the thresholds of samples of patients.
     sensitivity, specificity
         As they seem, and corrected for having been chosen on the same lesions. [1]
+    samples, failed
+        Samples asked for, and those with one outcome only, which have no threshold.
     """
 
     value: float
@@ -251,6 +261,7 @@ class CutOff:
     sensitivity_corrected: float
     specificity_corrected: float
     samples: int
+    failed: int
 
 
 def cut_off(marks: Array, outcome: Array, patients: Codes, *, higher: bool, samples: int, seed: int) -> CutOff:
@@ -278,7 +289,8 @@ def cut_off(marks: Array, outcome: Array, patients: Codes, *, higher: bool, samp
         *apparent,
         float(apparent[0] - less[0]),
         float(apparent[1] - less[1]),
-        len(values),
+        samples,
+        samples - len(values),
     )
 
 

@@ -109,3 +109,59 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         parse_patient_model_spec(SPEC.replace('predictors = ["x_dose", "x_fdg"]\n', ""), "spec.toml")
     with pytest.raises(ProtocolError, match="unknown key 'outcom'"):
         parse_patient_model_spec(SPEC.replace("outcome", "outcom"), "spec.toml")
+
+
+def test_the_three_categories_add_up_each_inside_its_interval(made: tuple[Path, dict[str, object]]) -> None:
+    folder, kept = made
+    found = predict_new_patients(kept, read_data_table(folder / "lesions.csv"))
+    known = [p for _, p, _ in found if p is not None]
+    inside = 0
+    for p in known:
+        assert p.response + p.stable + p.progression == pytest.approx(1)
+        inside += p.stable_95[0] <= p.stable <= p.stable_95[1]
+        inside += p.progression_95[0] <= p.progression <= p.progression_95[1]
+    assert inside >= 0.95 * 2 * len(known)
+
+
+def test_what_a_prediction_goes_without_is_said(made: tuple[Path, dict[str, object]]) -> None:
+    """One of two targets lacks its FDG uptake, so that neither its size nor the worst uptake of the patient is known."""
+    folder, kept = made
+    (folder / "part.csv").write_text("pat,les,organ,pre,x_dose,x_fdg\nA,0,liver,30,0,0\nA,1,bone,30,0,\n")
+    found = predict_new_patients(kept, read_data_table(folder / "part.csv"))
+    assert found[0][1] is not None
+    assert "predict.targets-left-out" in {f.code for f in found[0][2]}
+    bare = {**kept, "spec": {**dict(kept["spec"]), "new_lesion_predictors": []}}  # type: ignore[call-overload]
+    alone = predict_new_patients(bare, read_data_table(folder / "lesions.csv"))[0]
+    assert alone[1] is not None
+    assert alone[1].new_lesion is None
+    assert "predict.no-new-lesion" in {f.code for f in alone[2]}
+
+
+def test_a_patient_without_a_row_is_refused_not_left_out(made: tuple[Path, dict[str, object]]) -> None:
+    folder, kept = made
+    (folder / "one.csv").write_text("pat\n0\n")
+    with pytest.raises(InputError, match="has lesions but no row"):
+        predict_new_patients(kept, read_data_table(folder / "lesions.csv"), read_data_table(folder / "one.csv"))
+
+
+def test_a_model_that_cannot_be_validated_is_kept_and_says_so(
+    made: tuple[Path, dict[str, object]], tmp_path: Path
+) -> None:
+    folder, _ = made
+    spec = tmp_path / "spec.toml"
+    spec.write_text(SPEC + "folds = 500\n")
+    calls: list[tuple[int, int]] = []
+    kept = make_patient_model(
+        folder / "lesions.csv", folder / "patients.csv", spec, lambda n, of: calls.append((n, of))
+    )
+    assert kept["validation"] is None
+    assert [f["code"] for f in kept["findings"]] == ["predict.not-validated"]
+    assert calls[:2] == [(0, 22), (1, 22)]
+
+
+@pytest.mark.parametrize("line", ["folds = 1", "seed = -1", 'bootstrap = "many"'])
+def test_settings_out_of_range_are_refused(line: str) -> None:
+    text = SPEC.replace("bootstrap = 10\n", "") if line.startswith("bootstrap") else SPEC
+    with pytest.raises(ProtocolError, match="whole number") as refused:
+        parse_patient_model_spec(text + line + "\n", "spec.toml")
+    assert line.split(maxsplit=1)[0] in str(refused.value)

@@ -52,6 +52,20 @@ def test_a_new_lesion_is_progression_and_no_response() -> None:
     assert (value.response, value.new_lesion, value.progression) == pytest.approx((0.5, 0.5, 0.5))
 
 
+def test_the_interval_of_progression_has_that_of_a_new_lesion() -> None:
+    """The sum is certain to stay, so that PD is a new lesion: its logit has mean 0 and variance 1 + 4 * .25 = 2."""
+    arm = evolve(model(0.0), new_lesion=np.array([0.0, 0.0]), new_lesion_covariance=np.diag([1.0, 0.25]))
+    ends = []
+    for seed in range(40):
+        value = predict_patient(arm, np.zeros((1, 1)), np.array([30.0]), seed, np.array([2.0])).value
+        assert value is not None
+        assert value.stable_95 == pytest.approx((1 - value.progression_95[1], 1 - value.progression_95[0]), abs=1e-9)
+        odds = np.array(value.progression_95) / (1 - np.array(value.progression_95))
+        ends.append(np.log(odds))
+    # Of 100 normal draws this quantile lies between the third and the fourth, at 1.872 sd, with an error of .27 sd: .06 over 40.
+    assert np.mean(ends, axis=0) == pytest.approx(np.array([-1.872, 1.872]) * np.sqrt(2), abs=0.2)
+
+
 def test_what_lies_outside_of_the_data_is_said() -> None:
     outcome = predict_patient(model(0.0), np.array([[3.0]]), np.array([30.0]), 1)
     assert [f.code for f in outcome.findings] == ["predict.extrapolates"]

@@ -135,3 +135,29 @@ def test_a_cut_off_comes_with_how_it_wanders() -> None:
     assert found.sensitivity + found.specificity > found.sensitivity_corrected + found.specificity_corrected
     expected = float((marks[y == 1] <= found.value).mean())
     assert found.sensitivity == pytest.approx(expected)
+
+
+def test_progress_comes_to_its_end() -> None:
+    x, y = np.arange(20.0)[:, None], np.random.default_rng(0).normal(size=20)
+    told: list[tuple[int, int]] = []
+    validate(
+        _least_squares(x, y),
+        x,
+        y,
+        np.arange(20),
+        performance.of_numbers,
+        samples=5,
+        folds=4,
+        repeats=2,
+        seed=1,
+        progress=lambda n, of: told.append((n, of)),
+    )
+    assert told == [(n, 7) for n in range(8)]
+
+
+def test_samples_of_one_outcome_are_counted_in_a_cut_off() -> None:
+    """Of three events in eight patients a sample has none with probability (5 / 8) ** 8, about 2 %."""
+    y = np.array([1.0, 1, 1, 0, 0, 0, 0, 0])
+    found = cut_off(np.arange(8.0), y, np.arange(8), higher=False, samples=500, seed=1)
+    assert found.samples == 500
+    assert 1 <= found.failed <= 30

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 
 from attrs import field, frozen
 
@@ -35,7 +36,7 @@ class StepKey:
     code: str
     seed: int | None = None
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Cache key. [hex]"""
         return digest(self)

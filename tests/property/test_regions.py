@@ -17,11 +17,15 @@ SEEDS = st.integers(0, 2**31)
 
 
 def drawn(seed: int, planes: int = 5) -> list[npt.NDArray[np.float64]]:
-    """Stars of random radii about a wandering centre, in planes 3 mm apart. [mm]"""
+    """Stars of random radii about a wandering centre, in planes 3 mm apart. [mm]
+
+    One corner in each sector: with a gap of half a turn a star would cross itself, and have another area than its corners say.
+    """
     random = np.random.default_rng(seed)
     contours = []
     for n in range(planes):
-        angle = np.sort(random.uniform(0, 2 * np.pi, random.integers(5, 40)))
+        corners = random.integers(5, 40)
+        angle = 2 * np.pi * (np.arange(corners) + random.uniform(0, 1, corners)) / corners
         radius = random.uniform(4, 14, len(angle))
         centre = random.uniform(-3, 3, 2)
         contours.append(

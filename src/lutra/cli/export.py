@@ -1,45 +1,50 @@
-"""`lutra export`: tables for a sponsor, a statistician, or REDCap."""
+"""`lutra export`: tables for a sponsor, a statistician, or REDCap; objects for an archive."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lutra.cli import show
 
+if TYPE_CHECKING:
+    from lutra.pipeline.study import StudyFolder
+
 app = typer.Typer(no_args_is_help=True, help="Tables of a study for others: SDTM, ADaM-style, REDCap, analysis, DICOM.")
+
+Dir = Annotated[Path, typer.Argument(help="Study folder.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Folder to make; must be empty or not exist.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 
 @app.command("tables")
-def export_tables(
-    directory: Annotated[Path, typer.Argument(help="Study folder.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder to make; must be empty or not exist.", show_default=False)],
-    *,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-) -> None:
+def export_tables(directory: Dir, out: Out, *, json: Json = False) -> None:
     """Write SDTM domains, ADaM-style data sets, the dosimetry domain, their definition files and the REDCap dictionary."""
-    from lutra.pipeline.study import StudyFolder
     from lutra.pipeline.table_export import export_tables as export
 
-    with show.reported():
-        written = export(StudyFolder(directory), out)
-    if json:
-        show.print_json({"files": [str(path) for path in written]})
-    else:
-        show.out.print(f"{len(written)} files: {out}")
+    _write(export, directory, out, json)
 
 
 @app.command("analysis")
-def export_analysis(
-    directory: Annotated[Path, typer.Argument(help="Study folder.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder to make; must be empty or not exist.", show_default=False)],
-    *,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-) -> None:
+def export_analysis(directory: Dir, out: Out, *, json: Json = False) -> None:
     """Write one row per lesion and landmark, one per patient and one per interval: CSV, Parquet, dictionary and lineage."""
     from lutra.pipeline.analysis_export import export_analysis as export
+
+    _write(export, directory, out, json)
+
+
+@app.command("dicom")
+def export_dicom(directory: Dir, out: Out, *, json: Json = False) -> None:
+    """Write structured reports (TID 1500) of lesions per image, and dose maps (RTDOSE) per cycle."""
+    from lutra.pipeline.dicom_export import export_dicom as export
+
+    _write(export, directory, out, json)
+
+
+def _write(export: Callable[[StudyFolder, Path], tuple[Path, ...]], directory: Path, out: Path, json: bool) -> None:
     from lutra.pipeline.study import StudyFolder
 
     with show.reported():
@@ -48,22 +53,3 @@ def export_analysis(
         show.print_json({"files": [str(path) for path in written]})
     else:
         show.out.print(f"{len(written)} files: {out}")
-
-
-@app.command("dicom")
-def export_dicom(
-    directory: Annotated[Path, typer.Argument(help="Study folder.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="Folder to make; must be empty or not exist.", show_default=False)],
-    *,
-    json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
-) -> None:
-    """Write structured reports (TID 1500) of lesions per image, and dose maps (RTDOSE) per cycle."""
-    from lutra.pipeline.dicom_export import export_dicom as export
-    from lutra.pipeline.study import StudyFolder
-
-    with show.reported():
-        written = export(StudyFolder(directory), out)
-    if json:
-        show.print_json({"files": [str(path) for path in written]})
-    else:
-        show.out.print(f"{len(written)} objects: {out}")

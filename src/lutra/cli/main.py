@@ -276,8 +276,13 @@ def report(
         bool, typer.Option("--for-reader", help="For readers of response: no dosimetry until a response is locked.")
     ] = False,
     pdf: Annotated[
-        bool, typer.Option("--pdf", help="On paper too: dosimetry, decision and response of each subject.")
+        bool,
+        typer.Option("--pdf", help="On paper too: dosimetry, decision and response of each subject, and the analysis."),
     ] = False,
+    subject: Annotated[
+        list[str] | None,
+        typer.Option("--subject", help="With --pdf: of this subject alone; may be repeated.", show_default=False),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write the report of the last run: index, one page per subject, the analysis, tables as CSV and Parquet."""
@@ -285,7 +290,8 @@ def report(
     from lutra.pipeline.study import StudyFolder
 
     with show.reported():
-        page = write_study_report(StudyFolder(directory), for_reader=for_reader, on_paper=pdf)
+        study = StudyFolder(directory)
+        page = write_study_report(study, for_reader=for_reader, on_paper=pdf, paper_of=subject or ())
     if json:
         show.print_json({"report": str(page)})
     else:

@@ -59,7 +59,7 @@ def add(
 ) -> None:
     """Make an account."""
     from lutra.pipeline.study import StudyFolder
-    from lutra.store.accounts import Accounts, RoleOf
+    from lutra.store.accounts import ACCOUNTS, Accounts, RoleOf
 
     with show.reported():
         from lutra.core.errors import UsageError
@@ -67,7 +67,7 @@ def add(
         if role not in set(RoleOf):
             raise UsageError(f"role {role!r}", required=f"one of: {', '.join(RoleOf)}")
         study = StudyFolder(directory)
-        account = Accounts(directory / "accounts.db").add(name, [role], password)
+        account = Accounts(directory / ACCOUNTS).add(name, [role], password)
         study.log("account added", {"name": account.name, "role": role})
     show.out.print(f"{escape(account.name)} may sign in as {role}")
 
@@ -76,11 +76,11 @@ def add(
 def everybody(directory: Directory) -> None:
     """List the accounts."""
     from lutra.pipeline.study import StudyFolder
-    from lutra.store.accounts import Accounts
+    from lutra.store.accounts import ACCOUNTS, Accounts
 
     with show.reported():
         StudyFolder(directory)
-        accounts = Accounts(directory / "accounts.db").all()
+        accounts = Accounts(directory / ACCOUNTS).all()
     listing = show.table("name", "roles", "state")
     for a in accounts:
         listing.add_row(escape(a.name), ", ".join(sorted(a.roles)), "disabled" if a.disabled else "active")

@@ -156,14 +156,12 @@ def power(
     """Power, type I error and coverage of the primary analysis of a planned study, on tables of virtual trials."""
     from attrs import asdict
 
-    from lutra.core.errors import UsageError
+    from lutra.pipeline.given_files import text_of
     from lutra.pipeline.workers import available_cores
     from lutra.simulate.power import operating_characteristics, parse_power_spec
 
     with show.reported():
-        if not spec.is_file():
-            raise UsageError("no such file", where=str(spec), do="check the path")
-        plan = parse_power_spec(spec.read_text("utf-8"), str(spec))
+        plan = parse_power_spec(text_of(spec), str(spec))
         with show.progress_bar() as bar:
             task = bar.add_task("virtual trials", total=None)
             found = operating_characteristics(
@@ -228,13 +226,11 @@ def compare(
 
 
 def _table_trials(out: Path, number: int, patients: int, seed: int, json: bool) -> None:
-    from lutra.core.errors import UsageError
+    from lutra.pipeline.given_files import empty_folder
     from lutra.simulate.table_trial import TableTrial, write_table_trials
 
     with show.reported():
-        if out.exists() and any(out.iterdir()):
-            raise UsageError("something stands here", where=str(out), do="choose an empty folder")
-        written = write_table_trials(out, TableTrial(patients=patients), number, seed)
+        written = write_table_trials(empty_folder(out), TableTrial(patients=patients), number, seed)
     if json:
         show.print_json({"files": [str(path) for path in written]})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +36,14 @@ class DataTable:
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), ()))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the cells, column by column. [hex]"""
+        found = sha256()
+        for name, cells in self.columns.items():
+            found.update("\x1f".join((name, *cells)).encode() + b"\x1e")
+        return found.hexdigest()
 
     def text(self, column: str) -> tuple[str, ...]:
         """Cells of a column.

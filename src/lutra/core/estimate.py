@@ -78,6 +78,11 @@ class Estimate:
         return hypot(*(sd for sd in self.budget.values() if sd is not None))
 
     @property
+    def least_sd(self) -> float | None:
+        """Standard uncertainty from the evaluated sources, a lower bound when some are not; None if none was. [unit]"""
+        return self.evaluated_sd if any(sd is not None for sd in self.budget.values()) else None
+
+    @property
     def not_evaluated(self) -> tuple[str, ...]:
         """Sources that matter and were not evaluated."""
         return tuple(name for name, sd in self.budget.items() if sd is None)

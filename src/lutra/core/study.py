@@ -279,12 +279,3 @@ class Subject:
     sex: str | None
     administrations: tuple[Administration, ...]
     timepoints: tuple[Timepoint, ...]
-
-
-@frozen
-class Study:
-    """The subjects of a study and the protocol that governs it."""
-
-    name: str
-    protocol_digest: str
-    subjects: tuple[Subject, ...]

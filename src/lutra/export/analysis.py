@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Iterator, Sequence
+from io import BytesIO, StringIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,37 +18,27 @@ ARROW = {
     ColumnType.TRUTH: pa.bool_(),
 }
 DICTIONARY = ("table", "column", "label", "type", "unit", "definition", "rows", "missing", "reasons_for_missing")
+LINEAGE = (
+    *("table", "row", "column", "value", "sd"),
+    *("sources_not_evaluated", "path", "receipt", "reason_for_missing"),
+)
 SD_WORDS = "standard uncertainty (k = 1) of {}; a lower bound where the lineage names sources that were not evaluated"
 
 
-def write_analysis(tables: Iterable[AnalysisTable], out: Path) -> tuple[Path, ...]:
-    """Write each table as `NAME.csv` and `NAME.parquet`, with `dictionary.csv` and `lineage.csv` for all of them.
+def table_files(tables: Iterable[AnalysisTable]) -> Iterator[tuple[str, bytes]]:
+    """Give each table as `NAME.csv` and `NAME.parquet`, with `dictionary.csv` and `lineage.csv` for all of them, by name.
 
     Missing is an empty cell, never 0; why stands in the lineage.
     """
     tables = tuple(tables)
-    out.mkdir(parents=True, exist_ok=True)
-    paths = []
     for table in tables:
         flat = table.flat()
-        paths.append(_write_csv(out / f"{table.name}.csv", list(flat), zip(*flat.values(), strict=True)))
-        parquet = out / f"{table.name}.parquet"
-        pq.write_table(pa.table(flat, schema=arrow_schema(table.columns)), parquet)
-        paths.append(parquet)
-    paths.append(_write_csv(out / "dictionary.csv", DICTIONARY, (row for t in tables for row in dictionary_rows(t))))
-    lineage = (
-        "table",
-        "row",
-        "column",
-        "value",
-        "sd",
-        "sources_not_evaluated",
-        "path",
-        "receipt",
-        "reason_for_missing",
-    )
-    paths.append(_write_csv(out / "lineage.csv", lineage, (row for t in tables for row in lineage_rows(t))))
-    return tuple(paths)
+        yield f"{table.name}.csv", _csv(list(flat), zip(*flat.values(), strict=True))
+        with BytesIO() as file:
+            pq.write_table(pa.table(flat, schema=arrow_schema(table.columns)), file)
+            yield f"{table.name}.parquet", file.getvalue()
+    yield "dictionary.csv", _csv(DICTIONARY, (row for t in tables for row in dictionary_rows(t)))
+    yield "lineage.csv", _csv(LINEAGE, (row for t in tables for row in lineage_rows(t)))
 
 
 def arrow_schema(columns: Sequence[Column]) -> pa.Schema:
@@ -90,10 +80,10 @@ def lineage_rows(table: AnalysisTable) -> Iterable[Sequence[str]]:
             yield (table.name, keys, column.name, *values)
 
 
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
+def _csv(header: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
+    with StringIO(newline="") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         for row in rows:
             writer.writerow([as_text(v) if v is None or isinstance(v, bool | float) else v for v in row])
-    return path
+        return file.getvalue().encode()

@@ -8,19 +8,17 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from attrs import frozen
 
 from lutra import __version__
 from lutra.core.analysis_table import AnalysisTable
-from lutra.core.data_table import DataTable
-from lutra.core.errors import UsageError
 from lutra.core.finding import Finding
 from lutra.core.frozen import FrozenMap
-from lutra.export.analysis import write_analysis
+from lutra.export.analysis import table_files
 from lutra.pipeline.analysis_tables import AnalysisTables, analysis_tables
+from lutra.pipeline.given_files import empty_folder, text_of
 from lutra.pipeline.study import StudyFolder
 from lutra.predict import AnalysisSpec, ModelResult, ModelSpec, fit_models, parse_spec
 from lutra.predict.statements import Effect, amount, effective_size, effects, equation, p_text, statement
@@ -69,7 +67,7 @@ class StudyAnalysis:
         """Plain data, with what is needed to repeat it."""
         return {
             "plan": {"name": self.plan.name, "sha256": self.plan.digest},
-            "tables": {t.name: {"rows": len(t), "sha256": digest_of(t.as_data_table())} for t in self.tables.all},
+            "tables": {t.name: {"rows": len(t), "sha256": t.as_data_table().digest} for t in self.tables.all},
             "versions": versions(),
             "models": [result.as_json() for result in self.results],
         }
@@ -80,12 +78,12 @@ def study_plan(study: StudyFolder, path: Path | None = None) -> Plan:
 
     Raises
     ------
-    ProtocolError
-        If it is not right.
+    InputError, ProtocolError
+        If it cannot be read, or is not right.
     """
     own = path or study.root / PLAN
     if path is not None or own.exists():
-        text = own.read_text("utf-8")
+        text = text_of(own)
         return Plan(own.name, text, parse_spec(text, str(own)))
     text = (files("lutra.predict") / "plans" / SHIPPED).read_text("utf-8")
     return Plan(f"Lutra's plan ({SHIPPED})", text, parse_spec(text, SHIPPED))
@@ -121,7 +119,7 @@ def analysis_view(found: StudyAnalysis) -> AnalysisView:
         patients=found.tables.patients,
         intervals=found.tables.intervals,
         labels=FrozenMap({name: label for name, (label, _) in labels.items()}),
-        digests=FrozenMap({t.name: digest_of(t.as_data_table()) for t in found.tables.all}),
+        digests=FrozenMap({t.name: t.as_data_table().digest for t in found.tables.all}),
         versions=FrozenMap(versions()),
         seeds=FrozenMap({m.name: m.seed for m in found.plan.spec.models if m.error_cv}),
         files=FrozenMap(analysis_files(found)),
@@ -136,21 +134,18 @@ def write_study_analysis(study: StudyFolder, found: StudyAnalysis, out: Path) ->
     UsageError
         If something stands in `out`.
     """
-    if out.exists() and any(out.iterdir()):
-        raise UsageError("something stands here", where=str(out), do="choose an empty folder")
-    out.mkdir(parents=True, exist_ok=True)
+    made = empty_folder(out)
     paths = []
     for name, content in analysis_files(found).items():
-        (out / name).write_bytes(content)
-        paths.append(out / name)
+        (made / name).write_bytes(content)
+        paths.append(made / name)
     study.log("analyse", {"out": str(out), "plan": found.plan.digest})
     return tuple(paths)
 
 
 def analysis_files(found: StudyAnalysis) -> dict[str, bytes]:
     """Give tables, dictionary, lineage, plan and results as files, by name."""
-    with TemporaryDirectory() as folder:
-        written = {path.name: path.read_bytes() for path in write_analysis(found.tables.all, Path(folder))}
+    written = dict(table_files(found.tables.all))
     written["plan.toml"] = found.plan.text.encode()
     written["analysis.json"] = json.dumps(found.as_json(), indent=1).encode()
     return written
@@ -187,14 +182,6 @@ def _effect(e: Effect) -> EffectView:
     interval = f"{amount(e.low, e.scale)} to {amount(e.high, e.scale)}"
     scale = f"{e.scale} " if e.scale not in ("", "%") else ""
     return EffectView(e.name, e.label, e.per, f"{scale}{amount(e.value, e.scale)}", interval, p + adjusted, e.per_sd)
-
-
-def digest_of(table: DataTable) -> str:
-    """SHA-256 of the cells of a table, column by column. [hex]"""
-    digest = sha256()
-    for name, cells in table.columns.items():
-        digest.update("\x1f".join((name, *cells)).encode() + b"\x1e")
-    return digest.hexdigest()
 
 
 def versions() -> dict[str, str]:

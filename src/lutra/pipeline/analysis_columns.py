@@ -132,10 +132,18 @@ COVARIATES = (
 )
 OUTCOMES = (
     Column(
-        "ltd_outcome", "diameter at the outcome", NUMBER, "mm", "on the first diagnostic CT from 28 days after the last cycle"
+        "ltd_outcome", "diameter at the outcome", NUMBER, "mm",
+        "on the first diagnostic CT from 28 days after the start of the last cycle (response.outcome_after_days); 0: gone",
+    ),
+    Column(
+        "outcome_sighting", "sighting at the outcome", TEXT, "",
+        "seen, not seen (gone: 0 mm), not assessable, out of field, merged, split",
     ),
     Column("outcome_day", "day of the outcome", WHOLE, "d", "of that CT, since the first treatment"),
-    Column("log_ratio", "log ratio of the diameter", NUMBER, "", "natural logarithm of outcome by baseline diameter"),
+    Column(
+        "log_ratio", "log ratio of the diameter", NUMBER, "",
+        "natural logarithm of outcome by baseline diameter; below 5 mm, or gone, of 5 mm",
+    ),
     Column("change", "change of the diameter", NUMBER, "", "outcome by baseline diameter, minus 1"),
     Column("shrinkage", "shrinkage by 30 %", TRUTH, "", "1 if the change is -30 % or less"),
     Column(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lutra.core.errors import UsageError
-from lutra.export.analysis import write_analysis
+from lutra.export.analysis import table_files
 from lutra.pipeline.analysis_tables import analysis_tables
+from lutra.pipeline.given_files import empty_folder
 from lutra.pipeline.study import StudyFolder
 
 
@@ -19,8 +19,8 @@ def export_analysis(study: StudyFolder, out: Path) -> tuple[Path, ...]:
         If the study has not been run, or something stands in `out`.
     """
     tables = analysis_tables(study)
-    if out.exists() and any(out.iterdir()):
-        raise UsageError("something stands here", where=str(out), do="choose an empty folder")
-    paths = write_analysis(tables.all, out)
+    folder = empty_folder(out)
+    for name, content in table_files(tables.all):
+        (folder / name).write_bytes(content)
     study.log("export analysis", {"out": str(out), "subjects": [row["subject"].value for row in tables.patients.rows]})
-    return paths
+    return tuple(sorted(folder.iterdir()))

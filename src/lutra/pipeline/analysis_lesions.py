@@ -12,18 +12,22 @@ from lutra.core.analysis_table import Cell, Value
 from lutra.core.estimate import Estimate
 from lutra.core.lesion import Correspondence, Sighting
 from lutra.core.response import RealChange
-from lutra.core.study import Role, SeriesHeader, Timepoint
+from lutra.core.study import Role, Timepoint
 from lutra.core.units import HOUR_S
 from lutra.dose.cumulative import cumulative_dose
 from lutra.pipeline.analysis_columns import IMAGES, METRICS, PLANNED, Metric
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.record import CycleRecord, DoseRecord, LesionRecord, ObservationRecord, SubjectRecord
 from lutra.pipeline.results import change_path, slug
+from lutra.pipeline.series_roles import beside_spect
 from lutra.reference.lesion_sites import site_of_lesion
+from lutra.response.lesion_diameter import category_of
 from lutra.response.settings import ResponseSettings
 
 Cells = dict[str, Cell]
-OUTCOME_AFTER = timedelta(days=28)
+LEVELS = {"CR": "a-shrinkage", "PR": "a-shrinkage", "SD": "b-stable", "PD": "c-growth"}
+TOO_SMALL_MM = 5.0
+"""What RECIST 1.1 writes for a lesion too small to measure; a logarithm takes it for one that is gone. [mm]"""
 """Earliest CT after the last cycle that can be the outcome; an earlier one may show swelling."""
 WORDS = {
     Role.FDG_PET: "FDG PET",
@@ -62,11 +66,8 @@ class _Course:
 
     @classmethod
     def of(cls, conductor: Conductor, record: SubjectRecord) -> _Course:
-        headers: list[SeriesHeader] = [conductor.value(s.header) for s in record.series if s.header]
-        frame = {h.series_uid: h.frame_of_reference for h in headers}
-        images = record.subject.timepoints
-        spect = {frame.get(t.series_uid) for t in images if t.role is Role.THERAPY_SPECT}
-        diagnostic = tuple(t for t in images if t.role is Role.CT and frame.get(t.series_uid) not in spect)
+        images, for_spect = record.subject.timepoints, beside_spect(conductor, record)
+        diagnostic = tuple(t for t in images if t.role is Role.CT and t.series_uid not in for_spect)
         table: Sequence[Correspondence] = conductor.value(record.correspondences) if record.correspondences else ()
         return cls(conductor, record, images, diagnostic, {(c.lesion_id, c.series_uid): c for c in table})
 
@@ -314,32 +315,41 @@ class _Lesion:
         )
 
     def _outcome(self, baseline: Cell) -> Cells:
-        names = ("ltd_outcome", "outcome_day", "log_ratio", "change", "shrinkage", "category")
+        names = ("ltd_outcome", "outcome_sighting", "outcome_day", "log_ratio", "change", "shrinkage", "category")
         cycles = self.course.cycles
         end = self.course.started(max(cycles)) if cycles else None
         start = self.course.started(min(cycles)) if cycles else None
         if end is None or start is None:
             return dict.fromkeys(names, Cell(reason="no cycle given"))
-        after = [t for t in self.course.diagnostic if t.acquired_at and t.acquired_at >= end + OUTCOME_AFTER]
+        days = self.settings.outcome_after_days
+        after = [t for t in self.course.diagnostic if t.acquired_at and t.acquired_at >= end + timedelta(days=days)]
         if not after:
-            return dict.fromkeys(names, Cell(reason="no diagnostic CT 28 days or more after the last cycle"))
+            return dict.fromkeys(names, Cell(reason=f"no diagnostic CT {days} days or more after the last cycle"))
         size, at = self._diameter(after[0], "long"), after[0].acquired_at
-        day = Cell((at - start).days) if at else Cell(reason="the CT has no date")
-        found = {"ltd_outcome": size, "outcome_day": day}
+        sighting = self._sighting(after[0])
+        if sighting is Sighting.NOT_SEEN and self.course.record.correspondences:
+            size = Cell(0.0, receipt=self.course.record.correspondences.receipt, not_evaluated=("reader",))
+        found = {
+            "ltd_outcome": size,
+            "outcome_sighting": Cell(sighting.value if sighting else "not looked for"),
+            "outcome_day": Cell((at - start).days) if at else Cell(reason="the CT has no date"),
+        }
         if not isinstance(size.value, float) or not isinstance(baseline.value, float):
             gone = Cell(reason=size.reason or f"baseline: {baseline.reason}")
-            return found | dict.fromkeys(names[2:], gone)
-        ratio = size.value / baseline.value
-        paths = f"{baseline.path}; {size.path}"
-        shrunk = ratio - 1 <= self.settings.pr_relative
-        grown = ratio - 1 >= self.settings.pd_relative and size.value - baseline.value >= self.settings.pd_absolute_mm
-        category = "a-shrinkage" if shrunk else "c-growth" if grown else "b-stable"
-        values: tuple[Value, ...] = (log(ratio), ratio - 1, shrunk, category)
-        return found | {n: Cell(v, path=paths, receipt=size.receipt) for n, v in zip(names[2:], values, strict=True)}
+            return found | dict.fromkeys(names[3:], gone)
+        category = category_of(baseline.value, baseline.value, size.value, self.settings)
+        values: tuple[Value, ...] = (
+            log(max(size.value, min(TOO_SMALL_MM, baseline.value)) / baseline.value),
+            size.value / baseline.value - 1,
+            category in ("CR", "PR"),
+            LEVELS[category],
+        )
+        paths = "; ".join(filter(None, (baseline.path, size.path)))
+        return found | {n: Cell(v, path=paths, receipt=size.receipt) for n, v in zip(names[3:], values, strict=True)}
 
 
 def _cell(estimate: Estimate, path: str, made: Made, factor: float = 1.0) -> Cell:
-    sd = estimate.sd if estimate.sd is not None else estimate.evaluated_sd or None
+    sd = estimate.least_sd
     return Cell(
         estimate.value * factor, None if sd is None else sd * factor, estimate.not_evaluated, path, made.receipt
     )

@@ -94,8 +94,7 @@ def _kidney_dose(conductor: Conductor, record: SubjectRecord) -> Cell:
     if not found:
         return Cell(reason="no dose of the kidneys")
     value, estimate, path, receipt = max(found, key=lambda f: f[0])
-    sd = estimate.sd if estimate.sd is not None else estimate.evaluated_sd or None
-    return Cell(value, sd, estimate.not_evaluated, path, receipt)
+    return Cell(value, estimate.least_sd, estimate.not_evaluated, path, receipt)
 
 
 # ---- response ----

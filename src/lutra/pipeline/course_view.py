@@ -48,6 +48,12 @@ def signed_digest(decision: Decision) -> str:
     return digest(evolve(decision, protocol_digest=""))
 
 
+def is_signed(decision: Decision, audit: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether somebody has signed what the rules say now."""
+    now = signed_digest(decision)
+    return any(c == decision.cycle and of == now for c, _, of in signatures(audit, decision.subject_id))
+
+
 def _signature(detail: Mapping[str, Any]) -> tuple[int, Signature, str]:
     at = datetime.fromisoformat(detail["at"])
     signature = Signature(detail["by"], at, detail["meaning"], Verdict(detail["verdict"]), detail["reason"])

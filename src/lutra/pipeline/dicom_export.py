@@ -16,6 +16,7 @@ from lutra.export.measurement_report import QUANTITIES, LesionMeasurements, writ
 from lutra.export.rtdose import write_rtdose
 from lutra.export.uids import stable_uid
 from lutra.pipeline.conductor import Conductor
+from lutra.pipeline.given_files import empty_folder
 from lutra.pipeline.record import CycleRecord, ObservationRecord, SubjectRecord
 from lutra.pipeline.results import slug
 from lutra.pipeline.study import StudyFolder
@@ -55,8 +56,7 @@ def export_dicom(study: StudyFolder, out: Path) -> tuple[Path, ...]:
     records = study.records()
     if not records:
         raise UsageError("this study has no results yet", where=str(study.root), do=f"lutra run {study.root}")
-    if out.exists() and any(out.iterdir()):
-        raise UsageError("something stands here", where=str(out), do="choose an empty folder")
+    empty_folder(out)
     conductor, now = Conductor(study.store, study.ledger), datetime.now(UTC)
     written: list[Path] = []
     for record in records:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from lutra.core.errors import InputError, OutsideValidity, ProtocolError
 from lutra.core.finding import Finding, Severity
 from lutra.core.frozen import FrozenMap
 from lutra.ingest.data_table import read_data_table
+from lutra.pipeline.given_files import text_of
 from lutra.predict.design import Source, design
 from lutra.predict.patient_model import (
     PatientModel,
@@ -130,7 +130,7 @@ def make_patient_model(
     OutsideValidity
         If no model comes of them.
     """
-    asked = parse_patient_model_spec(spec.read_text("utf-8"), str(spec))
+    asked = parse_patient_model_spec(text_of(spec), str(spec))
     lesion_table, patient_table = read_data_table(lesions), read_data_table(patients)
     fitting = _Fitting.of(asked, lesion_table, patient_table)
     model = fitting.model(np.arange(len(fitting.people.names)))
@@ -140,7 +140,7 @@ def make_patient_model(
         "format": FORMAT,
         "lutra": __version__,
         "spec": attrs.asdict(asked),
-        "tables": {t.name.rpartition("/")[2]: _digest(t) for t in (lesion_table, patient_table)},
+        "tables": {t.name.rpartition("/")[2]: t.digest for t in (lesion_table, patient_table)},
         "n": {"lesions": len(fitting.y), "patients": len(np.unique(fitting.owner))},
         "model": {name: _plain(value) for name, value in attrs.asdict(model, recurse=False).items()},
     }
@@ -353,10 +353,3 @@ def _restored(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(value) if value and isinstance(value[0], str) else np.array(value, dtype=float)
     return value
-
-
-def _digest(table: DataTable) -> str:
-    digest = sha256()
-    for name, cells in table.columns.items():
-        digest.update("\x1f".join((name, *cells)).encode() + b"\x1e")
-    return digest.hexdigest()

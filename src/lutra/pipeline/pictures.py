@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import numpy.typing as npt
 from attrs import frozen
@@ -11,7 +9,7 @@ from attrs import frozen
 from lutra.core.errors import OutsideValidity
 from lutra.core.region import Region
 from lutra.core.response import DiameterPair
-from lutra.core.study import Role, SeriesHeader, Timepoint
+from lutra.core.study import Role, Timepoint
 from lutra.core.volume import Volume
 from lutra.imaging.colour import Scale
 from lutra.imaging.projection import mip_png, outline_in_mip, projected_width
@@ -20,6 +18,7 @@ from lutra.imaging.section import Section
 from lutra.pipeline.conductor import Conductor
 from lutra.pipeline.record import ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.pipeline.results import slug
+from lutra.pipeline.series_roles import beside_spect, frames_of
 from lutra.report.model import Line, Picture, Projection
 
 FIELD_MM = 100.0
@@ -60,13 +59,6 @@ Seen = tuple[str, ObservationRecord]
 """A lesion's id and one observation of it."""
 
 
-def beside_spect(conductor: Conductor, record: SubjectRecord) -> frozenset[str]:
-    """Name the CT series that share the frame of a therapy SPECT: they are there for it."""
-    frames, roles = _frames(conductor, record), _roles(record)
-    of_spect = {frames[uid] for uid in frames if roles.get(uid) is Role.THERAPY_SPECT}
-    return frozenset(uid for uid in frames if roles.get(uid) is Role.CT and frames[uid] in of_spect)
-
-
 class PictureCutter:
     """Makes the pictures of one subject.
 
@@ -81,7 +73,7 @@ class PictureCutter:
     ) -> None:
         self._conductor, self._record, self._slug, self._images = conductor, record, subject_slug, images
         self._timepoints = {t.series_uid: t for t in record.subject.timepoints}
-        self._frames = _frames(conductor, record)
+        self._frames = frames_of(conductor, record)
         self._left_out = beside_spect(conductor, record)
         self._seen: dict[str, list[Seen]] = {}
         for lesion in record.lesions:
@@ -234,16 +226,3 @@ def _section(region: Region, pair: DiameterPair | None) -> Section:
 
 def _line(points: npt.NDArray[np.float64]) -> Line:
     return tuple((float(x), float(y)) for x, y in points)
-
-
-def _frames(conductor: Conductor, record: SubjectRecord) -> Mapping[str, str]:
-    frames = {}
-    for series in record.series:
-        if series.header:
-            header: SeriesHeader = conductor.value(series.header)
-            frames[series.series_uid] = header.frame_of_reference
-    return frames
-
-
-def _roles(record: SubjectRecord) -> Mapping[str, Role]:
-    return {t.series_uid: t.role for t in record.subject.timepoints}

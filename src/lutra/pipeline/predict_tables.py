@@ -7,9 +7,9 @@ from typing import Any
 
 from attrs import frozen
 
-from lutra.core.errors import InputError
 from lutra.core.finding import Finding
 from lutra.ingest.data_table import read_data_table
+from lutra.pipeline.given_files import text_of
 from lutra.predict import ModelResult, fit_models, parse_spec
 
 
@@ -39,10 +39,6 @@ def predict_tables(lesions: Path, patients: Path, spec: Path, intervals: Path | 
     InputError
         If a table cannot be read, a column is not there, or a value cannot be.
     """
-    try:
-        text = spec.read_text("utf-8")
-    except OSError as error:
-        raise InputError(f"cannot be read: {error}", where=str(spec), do="check the path") from error
-    asked = parse_spec(text, str(spec))
+    asked = parse_spec(text_of(spec), str(spec))
     pieces = None if intervals is None else read_data_table(intervals)
     return Prediction(fit_models(asked, read_data_table(lesions), read_data_table(patients), pieces))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,17 +20,21 @@ from lutra.report import write_report
 from lutra.report.analysis_model import AnalysisView
 from lutra.report.blinding import blinded, pictures_of
 from lutra.report.model import StudyView
-from lutra.report.paper import decision_sheet, dosimetry_report, recist_sheet, study_report, typeset
+from lutra.report.paper import decision_sheet, dosimetry_report, recist_sheet, require_typst, study_report, typeset
 from lutra.response.lesion_course import reader_agreement
 
 
-def write_study_report(study: StudyFolder, *, for_reader: bool = False, on_paper: bool = False) -> Path:
+def write_study_report(
+    study: StudyFolder, *, for_reader: bool = False, on_paper: bool = False, paper_of: Sequence[str] = ()
+) -> Path:
     """Write `report/` of a study and return its index page.
 
     Parameters
     ----------
     on_paper
         Also write `report/pdf/`: dosimetry, decision and response of each subject, and the analysis.
+    paper_of
+        Subjects that documents on paper are wanted of; none: of all, and the analysis.
     for_reader
         Write `report-reader/` for readers of response in its place: without dosimetry, uptake and what others read, until the
         response of a subject is locked.
@@ -37,13 +42,23 @@ def write_study_report(study: StudyFolder, *, for_reader: bool = False, on_paper
     Raises
     ------
     UsageError
-        If the study has not been run.
+        If the study has not been run, a subject of `paper_of` is not in it, or paper is asked for readers of response.
     MissingExtra
         If documents on paper are asked for and typst is not installed.
     """
+    if on_paper and for_reader:
+        raise UsageError("documents on paper show doses", required="either --pdf or --for-reader")
+    if paper_of and not on_paper:
+        raise UsageError("--subject is for documents on paper", do="add --pdf")
+    if on_paper:
+        require_typst()
     records = study.records()
     if not records:
         raise UsageError("this study has no results yet", where=str(study.root), do=f"lutra run {study.root}")
+    if strangers := sorted(set(paper_of) - {record.subject.subject_id for record in records}):
+        raise UsageError(
+            f"no results of {', '.join(strangers)}", where=str(study.root), required="subjects of this study"
+        )
     protocol = study.protocol
     conductor = Conductor(study.store, study.ledger)
     images: dict[str, bytes] = {}
@@ -74,16 +89,16 @@ def write_study_report(study: StudyFolder, *, for_reader: bool = False, on_paper
     )
     folder = "report-reader" if for_reader else "report"
     write_report(view, images, study.root / folder, analysis)
-    if on_paper and not for_reader:
-        _write_on_paper(study.root / folder / "pdf", view, analysis)
+    if on_paper:
+        _write_on_paper(study.root / folder / "pdf", view, analysis, paper_of)
     study.log(folder, {"subjects": [s.subject_id for s in subjects], "locked": sorted(locked)})
     return study.root / folder / "index.html"
 
 
-def _write_on_paper(folder: Path, view: StudyView, analysis: AnalysisView | None) -> None:
+def _write_on_paper(folder: Path, view: StudyView, analysis: AnalysisView | None, of: Sequence[str]) -> None:
     """Write every document that there is something to say in."""
-    documents = {"study": study_report(view, analysis)} if analysis else {}
-    for subject in view.subjects:
+    documents = {"study": study_report(view, analysis)} if analysis and not of else {}
+    for subject in (s for s in view.subjects if not of or s.subject_id in of):
         documents[f"{subject.slug}-dosimetry"] = dosimetry_report(view, subject)
         for name, sheet in (("decision", decision_sheet(view, subject)), ("response", recist_sheet(view, subject))):
             if sheet is not None:

@@ -12,6 +12,7 @@ from lutra.core.tumour import ReaderResponse
 from lutra.export import tables
 from lutra.export.tables import Row
 from lutra.pipeline.conductor import Conductor
+from lutra.pipeline.given_files import empty_folder
 from lutra.pipeline.record import SubjectRecord
 from lutra.pipeline.study import StudyFolder
 from lutra.pipeline.table_numbers import dosimetry_numbers, measured_course, with_images
@@ -30,8 +31,7 @@ def export_tables(study: StudyFolder, out: Path) -> tuple[Path, ...]:
     clinical, records = study.clinical, {r.subject.subject_id: r for r in study.records()}
     if not clinical and not records:
         raise UsageError("this study has nothing to export yet", where=str(study.root), do=f"lutra run {study.root}")
-    if out.exists() and any(out.iterdir()):
-        raise UsageError("something stands here", where=str(out), do="choose an empty folder")
+    empty_folder(out)
     protocol, conductor = study.protocol, Conductor(study.store, study.ledger)
     rows: dict[str, list[Row]] = {d.name: [] for d in (*tables.DOMAINS, *tables.DATASETS)}
     for subject in sorted({*clinical, *records}):

@@ -17,6 +17,7 @@ from lutra.export.tables import DosimetryNumber
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.record import CycleRecord, RegionDosimetry, SubjectRecord
 from lutra.pipeline.results import Result, cycle_results, dosimetry_results, slug
+from lutra.pipeline.series_roles import beside_spect
 
 PROGRAM = "COMPUTER PROGRAM, LUTRA"
 """Reader of the diameters that the program measured; a person's redrawn lines are among them."""
@@ -104,7 +105,7 @@ def measured_course(
         Courses of readers, whose visits have the numbers and names of the study.
     """
     visits = {t.series_uid: t for t in record.subject.timepoints if t.role is Role.CT}
-    for beside in _beside_spect(conductor, record):
+    for beside in beside_spect(conductor, record):
         visits.pop(beside, None)
     readings: dict[str, list[TumourReading]] = {uid: [] for uid in visits}
     for lesion in record.lesions:
@@ -133,11 +134,3 @@ def _visits(
         visit = known.get(on) if on is not None else None
         last = visit.number if visit else round(last + (0.01 if known else 1.0), 2)
         yield TumourVisit(last, visit.name if visit else timepoint.label, on, readings)
-
-
-def _beside_spect(conductor: Conductor, record: SubjectRecord) -> Iterator[str]:
-    """Series in the frame of reference of a therapy SPECT: CT taken for its sake, often of low dose."""
-    headers = [conductor.value(s.header) for s in record.series if s.header]
-    roles = {t.series_uid: t.role for t in record.subject.timepoints}
-    frames = {h.frame_of_reference for h in headers if roles.get(h.series_uid) is Role.THERAPY_SPECT}
-    yield from (h.series_uid for h in headers if h.frame_of_reference in frames)

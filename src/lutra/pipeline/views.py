@@ -19,7 +19,7 @@ from lutra.pipeline import why
 from lutra.pipeline.alignment_view import correspondence_views, transform_views
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.course_view import course_view
-from lutra.pipeline.pictures import PictureCutter, beside_spect
+from lutra.pipeline.pictures import PictureCutter
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.pipeline.results import (
     Result,
@@ -31,6 +31,7 @@ from lutra.pipeline.results import (
     series_results,
     slug,
 )
+from lutra.pipeline.series_roles import beside_spect
 from lutra.reference.ibsi import features as ibsi_features
 from lutra.report.model import (
     ChangeView,

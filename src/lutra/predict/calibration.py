@@ -15,6 +15,7 @@ from lutra.predict.result import Coefficient
 from lutra.predict.rows import Rows
 from lutra.predict.spec import ModelSpec
 from lutra.stats.measurement_error import expected_truth
+from lutra.stats.resampling import resampled
 
 LEAST_SHARE = 0.9
 """Of the samples that have to give a model; with less the interval is of a selection."""
@@ -67,12 +68,7 @@ def _truth(rows: Rows, model: ModelSpec) -> Rows:
 
 def _resampled(rows: Rows, rng: np.random.Generator) -> Rows:
     """Draw patients with replacement; one drawn twice is two."""
-    groups = rows.groups[0]
-    patients = np.unique(groups)
-    drawn = rng.choice(patients, len(patients))
-    of: list[npt.NDArray[np.intp]] = [np.flatnonzero(groups == patient) for patient in drawn]
-    chosen = np.concatenate(of)
-    new = np.repeat(np.arange(len(of)), [len(rows_of) for rows_of in of])
+    chosen, new = resampled(rows.groups[0], rng)
     return evolve(
         rows, x=rows.x[chosen], outcome=rows.outcome[chosen], groups=(new, *(g[chosen] for g in rows.groups[1:]))
     )

@@ -86,7 +86,8 @@ def _expected_curve(rows: Rows, model: ModelSpec, fit: LinearMixedFit) -> list[d
     places, first = np.unique(rows.along, return_index=True)
     at = _with_intercept(x[first])
     best = at @ fit.coefficients
-    half = Z_95 * np.sqrt(np.einsum("ij,jk,ik->i", at, fit.covariance, at))
+    t = float(stats.t.ppf(0.975, fit.df.min()))
+    half = t * np.sqrt(np.einsum("ij,jk,ik->i", at, fit.covariance, at))
     return [
         {"x": float(v), "expected": float(b), "low": float(b - h), "high": float(b + h)}
         for v, b, h in zip(places, best, half, strict=True)
@@ -209,7 +210,13 @@ def _firth_cox(rows: Rows, model: ModelSpec) -> Found:
     }
     if model.landmark is not None:
         numbers["landmark"] = model.landmark
-    return Found(fit.converged and bool(np.isfinite(fit.ci95).all()), coefficients, numbers)
+    endless = [name for name, ends in zip(rows.names, fit.ci95, strict=True) if not np.isfinite(ends).all()]
+    if fit.converged and endless:
+        raise OutsideValidity(
+            f"{int(event.sum())} events do not bound the effect of {endless[0]}: its interval has no end",
+            required="more events, or fewer predictors",
+        )
+    return Found(fit.converged, coefficients, numbers)
 
 
 def auc(rows: Rows, model: ModelSpec) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -70,10 +70,15 @@ def take_rows(
     whole = np.ones(len(table), dtype=bool)
     for values in gone.values():
         whole &= ~values
+    asked = np.ones(len(table), dtype=bool)
     if model.kind in OF_TIME:
         _refuse_impossible_times(table, model, times)
         if model.landmark is not None:
-            whole &= times["time"] > model.landmark
+            asked = times["time"] > model.landmark
+            if "start" in times:
+                asked &= times["start"] <= model.landmark
+                times = _followed_from(model.landmark, times, table.text(columns[0]))
+        whole &= asked
     rows = Rows(
         made.names,
         made.columns[whole],
@@ -83,8 +88,20 @@ def take_rows(
         levels,
         table.numbers(model.curve)[whole] if model.curve else np.empty(0),
     )
-    missing = FrozenMap({name: int(values.sum()) for name, values in gone.items() if values.any()})
+    missing = FrozenMap({name: int(n) for name, values in gone.items() if (n := (values & asked).sum())})
     return rows, missing, tuple(_doubts(spec, model, table, made, whole))
+
+
+def _followed_from(landmark: float, times: Mapping[str, Array], patients: Sequence[str]) -> FrozenMap[str, Array]:
+    """Let each row begin at the landmark and end as the last row of its patient does."""
+    last: dict[str, int] = {}
+    for row in map(int, np.flatnonzero(~np.isnan(times["time"]))):
+        before = last.get(patients[row])
+        if before is None or times["time"][row] > times["time"][before]:
+            last[patients[row]] = row
+    ends = [last.get(patient, row) for row, patient in enumerate(patients)]
+    begin = np.full(len(patients), float(landmark))
+    return FrozenMap({"time": times["time"][ends], "event": times["event"][ends], "start": begin})
 
 
 def _outcome(table: DataTable, model: ModelSpec) -> tuple[Array, tuple[str, ...]]:

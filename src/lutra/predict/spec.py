@@ -68,7 +68,7 @@ class ModelSpec:
     where
         Only rows whose column has this value, `{ landmark = 2 }`; of a model of patients the lesions behind `mean(a)` and the like.
     landmark
-        Only those still under observation after this time.
+        Only those still under observation after this time; with `start`, by the row in force at it, whatever changed later.
     cluster
         In place of that of the whole; a second one is nested in the first: three levels.
     levels

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import ceil, exp, floor, log10
 
-from attrs import field, frozen
+from attrs import frozen
 from markupsafe import Markup
 
 from lutra.report.analysis_model import ModelView
@@ -42,7 +42,6 @@ class Plane:
     height: int = 286
     top: int = 10
     bottom: int = 252
-    decimals: int = field(default=-1)
 
     def x(self, value: float) -> float:
         """Place across. [%]"""

@@ -44,8 +44,6 @@ class Figure:
     ----------
     rows
         Of a table beside it: colour, name, value, interval.
-    width
-        Columns of twelve.
     """
 
     title: str
@@ -53,7 +51,6 @@ class Figure:
     chart: Chart
     rows: tuple[tuple[str, str, str, str], ...] = ()
     note: str = ""
-    width: int = 6
 
 
 def analysis_page(env: Environment, study: StudyView, analysis: AnalysisView) -> str:

@@ -262,7 +262,7 @@ def marrow_rows(subject: str, course: CourseView) -> Iterator[Row]:
                 "own_gy": method.own.value,
                 "cross_gy": method.cross.value if method.cross else None,
                 "total_gy": method.total.value,
-                "sd_evaluated_gy": method.total.evaluated_sd or None,
+                "sd_evaluated_gy": method.total.least_sd,
                 "not_evaluated": "; ".join(method.total.not_evaluated),
             }
 

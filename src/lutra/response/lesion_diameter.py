@@ -81,6 +81,11 @@ class LesionDiameter:
         return Outcome(tuple(assessments), findings)
 
 
+def category_of(baseline: float, nadir: float, current: float, limits: ResponseSettings) -> str:
+    """CR, PD, PR or SD of a lesion by its diameters. [mm]"""
+    return _categorise(baseline, nadir, current, limits)[0]
+
+
 def _categorise(baseline: float, nadir: float, current: float, limits: ResponseSettings) -> tuple[str, str]:
     """Category and the rule that gave it, in words."""
     growth = current - nadir

@@ -21,6 +21,9 @@ class ResponseSettings:
         Change from nadir at or above which it progresses, if the next is met as well. [1] Default +0.20.
     pd_absolute_mm
         Growth from nadir required with it. [mm] Default 5.
+    outcome_after_days
+        From the start of the last cycle to the CT that a lesion's outcome is taken from, at least. [d] Default 28: the shortest
+        time after which RECIST 1.1 confirms a response.
     endpoints
         Conventions of best response and survival.
     """
@@ -28,6 +31,7 @@ class ResponseSettings:
     pr_relative: float = -0.30
     pd_relative: float = 0.20
     pd_absolute_mm: float = 5.0
+    outcome_after_days: int = 28
     endpoints: EndpointSettings = field(factory=EndpointSettings)
 
     def options(self) -> Settings:

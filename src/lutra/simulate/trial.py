@@ -18,6 +18,7 @@ from attrs import evolve, field, frozen
 
 from lutra import __version__
 from lutra.core.errors import UsageError
+from lutra.pipeline.given_files import empty_folder
 from lutra.simulate import truth
 from lutra.simulate.clinic_record import clinic_record, lab_rows, patient_row, visit_names
 from lutra.simulate.clinic_tables import ClinicRecord, write_tables
@@ -281,8 +282,7 @@ def _fitted(settings: TrialSettings) -> TrialSettings:
 
 
 def _make(out: Path) -> None:
-    if out.exists() and any(out.iterdir()):
-        raise UsageError(f"{out} is not empty", do="choose another folder, or remove it")
+    empty_folder(out)
     for folder in ("dicom", "calibration", "tables", "truth"):
         (out / folder).mkdir(parents=True, exist_ok=True)
 

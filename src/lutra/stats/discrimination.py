@@ -7,6 +7,7 @@ import numpy.typing as npt
 from attrs import frozen
 
 from lutra.core.errors import OutsideValidity
+from lutra.stats.resampling import resampled
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -107,11 +108,9 @@ def roc_band(marks: Array, outcome: Array, patients: Codes, samples: int, seed: 
         Rows of (share of false positives, lower, upper); empty where most samples have one outcome only.
     """
     rng, grid = np.random.default_rng(seed), np.linspace(0, 1, 41)
-    known = np.unique(patients)
-    rows_of = [np.flatnonzero(patients == patient) for patient in known]
     curves = []
     for _ in range(samples):
-        rows = np.concatenate([rows_of[n] for n in rng.integers(0, len(known), len(known))])
+        rows, _codes = resampled(patients, rng)
         if len(np.unique(outcome[rows])) == 2:
             points = np.array(roc_points(marks[rows], outcome[rows]))
             curves.append(np.interp(grid, points[:, 0], np.maximum.accumulate(points[:, 1])))

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from lutra.core.errors import OutsideValidity
 from lutra.stats import performance
+from lutra.stats.resampling import resampled
 
 Array = npt.NDArray[np.float64]
 Codes = npt.NDArray[np.intp]
@@ -154,14 +155,6 @@ def _mean(values: Array) -> float:
 def _range(values: Sequence[float]) -> tuple[float, float]:
     known = [v for v in values if not np.isnan(v)] or [float("nan")]
     return min(known), max(known)
-
-
-def resampled(patients: Codes, rng: np.random.Generator) -> tuple[Codes, Codes]:
-    """Rows of patients drawn with replacement, and new codes: a patient drawn twice is two."""
-    known = np.unique(patients)
-    drawn = rng.choice(known, len(known))
-    rows = [np.flatnonzero(patients == patient) for patient in drawn]
-    return np.concatenate(rows), np.repeat(np.arange(len(rows)), [len(r) for r in rows])
 
 
 def folds_by_patient(patients: Codes, folds: int, rng: np.random.Generator) -> Iterator[tuple[Codes, Codes]]:

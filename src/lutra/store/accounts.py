@@ -17,6 +17,8 @@ from attrs import field, frozen
 
 from lutra.core.errors import MissingExtra, UsageError
 
+ACCOUNTS = "accounts.db"
+"""File of accounts in a study's folder."""
 LEAST_LENGTH = 12
 """Of a password; length counts, not kinds of characters. [nist800-63b] NIST SP 800-63B, 5.1.1."""
 IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=12)

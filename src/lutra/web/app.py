@@ -19,7 +19,7 @@ from lutra.pipeline.decide import answer, sign
 from lutra.pipeline.edits import edits_of, state_of, undo_edit
 from lutra.pipeline.response_lock import lock_response, locks
 from lutra.pipeline.study import StudyFolder
-from lutra.store.accounts import Accounts, RoleOf, Session
+from lutra.store.accounts import ACCOUNTS, Accounts, RoleOf, Session
 from lutra.web.access import (
     COOKIE,
     RULES,
@@ -33,8 +33,6 @@ from lutra.web.access import (
 from lutra.web.jobs import Runner
 from lutra.web.pages import Pages
 
-ACCOUNTS = "accounts.db"
-"""File of accounts in a study's folder."""
 LARGEST_FORM = 64 * 1024
 SERVED = {".html", ".css", ".js", ".png", ".svg", ".csv", ".parquet", ".json", ".toml", ".pdf"}
 Form = dict[str, str]

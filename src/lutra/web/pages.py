@@ -14,7 +14,7 @@ from markupsafe import Markup
 from lutra import __version__
 from lutra.core.decision import Decision
 from lutra.pipeline.conductor import Conductor
-from lutra.pipeline.course_view import signatures, signed_digest
+from lutra.pipeline.course_view import is_signed
 from lutra.pipeline.response_lock import locks
 from lutra.pipeline.results import slug
 from lutra.pipeline.study import StudyFolder
@@ -84,10 +84,7 @@ class Pages:
             subject = record.subject.subject_id
             made = [m for m in record.course.decisions if m]
             last: Decision | None = conductor.value(made[-1]) if made else None
-            signed = False
-            if last is not None:
-                digest = signed_digest(last)
-                signed = any(c == last.cycle and of == digest for c, _, of in signatures(audit, subject))
+            signed = last is not None and is_signed(last, audit)
             page = f"/{report}/subjects/{slug(subject)}.html"
             rows.append((subject, page, last if doses else None, signed, locked.get(subject), len(record.lesions)))
         return {"rows": rows, "doses": doses}

@@ -4,20 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from lutra.core.analysis_table import AnalysisTable, Cell
-from lutra.pipeline.analysis import SHIPPED, Plan, StudyAnalysis, analysis_files, analysis_view
+from lutra.core.errors import LutraError, UsageError
+from lutra.core.lesion import Sighting
+from lutra.core.study import Role
+from lutra.pipeline import analysis_lesions
+from lutra.pipeline.analysis import SHIPPED, Plan, StudyAnalysis, analysis_files, analysis_view, study_plan
 from lutra.pipeline.analysis_columns import INTERVAL_COLUMNS, PATIENT_COLUMNS, lesion_columns
 from lutra.pipeline.analysis_tables import AnalysisTables
+from lutra.pipeline.given_files import empty_folder
+from lutra.pipeline.patient_model import make_patient_model
+from lutra.pipeline.study import StudyFolder
 from lutra.predict import fit_models, parse_spec
 from lutra.report.analysis_model import AnalysisView
 from lutra.report.analysis_page import analysis_page
 from lutra.report.model import StudyView
 from lutra.report.pages import environment
+from lutra.response.settings import ResponseSettings
 
 PATIENTS, LESIONS, CYCLES = 20, 5, 4
 Cells = dict[str, Cell]
@@ -179,3 +190,72 @@ def test_the_files_repeat_the_page(view: AnalysisView, analysis: StudyAnalysis) 
     found = json.loads(written["analysis.json"])
     assert {name: t["sha256"] for name, t in found["tables"].items()} == dict(view.digests)
     assert len(found["models"]) == len(view.models)
+
+
+# ---- the outcome of a lesion ----
+def _outcome_on(sighting: Sighting, size_mm: float | None, before_mm: float = 20.0) -> dict[str, Cell]:
+    """Outcome of a lesion on one CT 40 days after its only cycle."""
+    given = datetime(2026, 1, 1, tzinfo=UTC)
+    ct = SimpleNamespace(series_uid="1.2", role=Role.CT, acquired_at=given + timedelta(days=40), label="CT", cycle=1)
+    observations = []
+    if size_mm is not None:
+        observations = [SimpleNamespace(series_uid="1.2", label="CT", diameters=SimpleNamespace(receipt="r-size"))]
+    course = SimpleNamespace(
+        subject="S",
+        cycles=(1,),
+        started=lambda cycle: given,
+        diagnostic=(ct,),
+        sightings={("L01", "1.2"): SimpleNamespace(sighting=sighting)},
+        record=SimpleNamespace(correspondences=SimpleNamespace(receipt="r-track")),
+        conductor=SimpleNamespace(value=lambda made: SimpleNamespace(long_mm=size_mm, short_mm=size_mm)),
+    )
+    lesion = SimpleNamespace(lesion_id="L01", name="lesion", observations=observations)
+    row = analysis_lesions._Lesion(course, lesion, ResponseSettings())  # type: ignore[arg-type]
+    return row._outcome(Cell(before_mm, path="S/L01/ct/longest-diameter"))
+
+
+def test_a_lesion_that_is_gone_is_the_best_response_and_not_a_missing_value() -> None:
+    gone = _outcome_on(Sighting.NOT_SEEN, None)
+    assert (gone["ltd_outcome"].value, gone["change"].value, gone["category"].value) == (0.0, -1.0, "a-shrinkage")
+    assert gone["shrinkage"].value is True
+    assert gone["log_ratio"].value == pytest.approx(np.log(5 / 20))
+    assert gone["ltd_outcome"].receipt == "r-track"
+    assert _outcome_on(Sighting.NOT_SEEN, None, before_mm=4.0)["log_ratio"].value == 0.0
+
+
+@pytest.mark.parametrize("sighting", [Sighting.NOT_ASSESSABLE, Sighting.OUT_OF_FIELD, Sighting.MERGED])
+def test_a_lesion_that_nobody_could_see_has_no_outcome(sighting: Sighting) -> None:
+    unknown = _outcome_on(sighting, None)
+    assert unknown["outcome_sighting"].value == sighting.value
+    assert all(unknown[name].value is None and unknown[name].reason for name in ("ltd_outcome", "log_ratio", "change"))
+
+
+@pytest.mark.parametrize(
+    ("after_mm", "category"), [(14.0, "a-shrinkage"), (14.1, "b-stable"), (24.9, "b-stable"), (25.0, "c-growth")]
+)
+def test_levels_meet_their_thresholds_as_recist_does(after_mm: float, category: str) -> None:
+    found = _outcome_on(Sighting.SEEN, after_mm)
+    assert found["category"].value == category
+    assert found["shrinkage"].value is (category == "a-shrinkage")
+    assert found["log_ratio"].value == pytest.approx(np.log(after_mm / 20))
+
+
+# ---- files that people name ----
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00", b"[[model"])
+def test_a_plan_that_cannot_be_read_is_an_error_that_says_so(tmp_path: Path, content: bytes | None) -> None:
+    plan = tmp_path / "plan.toml"
+    if content is not None:
+        plan.write_bytes(content)
+    study = StudyFolder.create(tmp_path / "study")
+    with pytest.raises(LutraError, match=r"plan\.toml"):
+        study_plan(study, plan)
+    with pytest.raises(LutraError, match=r"plan\.toml"):
+        make_patient_model(tmp_path / "lesions.csv", tmp_path / "patients.csv", plan)
+
+
+def test_a_folder_to_write_into_is_empty_or_made(tmp_path: Path) -> None:
+    assert empty_folder(tmp_path / "new" / "deep").is_dir()
+    (tmp_path / "new" / "file").touch()
+    for taken in (tmp_path / "new", tmp_path / "new" / "file"):
+        with pytest.raises(UsageError, match="something stands here"):
+            empty_folder(taken)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import statsmodels.api as sm
+from scipy.stats import chi2
 
 from lutra.stats.firth_cox import fit_firth_cox
 
@@ -26,18 +27,25 @@ def test_with_many_events_it_is_nearly_the_plain_fit() -> None:
     assert found.ci95 == pytest.approx(wald.T, abs=0.04)
 
 
-def test_the_maximum_is_that_of_the_penalised_likelihood_written_out() -> None:
-    """One 0/1 predictor, five events: sums over risk sets by hand, searched on a grid."""
-    x = np.array([1, 0, 1, 1, 0, 0, 1, 0], float)
-    time, event = np.arange(1.0, 9), np.array([1, 1, 1, 0, 1, 0, 1, 0], float)
-    grid = np.linspace(-4, 4, 80_001)
+GRID = np.linspace(-8, 12, 200_001)
+
+
+def _by_hand(x: np.ndarray, event: np.ndarray) -> np.ndarray:
+    """Penalised likelihood of one 0/1 predictor on the grid, by sums over risk sets; rows end one after the other."""
+    grid = GRID
     value, information = np.zeros_like(grid), np.zeros_like(grid)
     for n in np.flatnonzero(event):
         ones, zeros = x[n:].sum(), (1 - x[n:]).sum()
         share = ones * np.exp(grid) / (ones * np.exp(grid) + zeros)
         value += grid * x[n] - np.log(ones * np.exp(grid) + zeros)
         information += share * (1 - share)
-    best = grid[np.argmax(value + 0.5 * np.log(information))]
+    return np.asarray(value + 0.5 * np.log(information))
+
+
+def test_the_maximum_is_that_of_the_penalised_likelihood_written_out() -> None:
+    x = np.array([1, 0, 1, 1, 0, 0, 1, 0], float)
+    time, event = np.arange(1.0, 9), np.array([1, 1, 1, 0, 1, 0, 1, 0], float)
+    best = GRID[np.argmax(_by_hand(x, event))]
     assert fit_firth_cox(x[:, None], time, event).coefficients[0] == pytest.approx(best, abs=2e-4)
 
 
@@ -49,7 +57,12 @@ def test_separated_events_have_a_finite_effect_and_an_open_interval() -> None:
     assert found.converged
     assert 0 < found.coefficients[0] < 10
     assert found.ci95[0, 0] < found.coefficients[0] < found.ci95[0, 1]
-    assert found.p[0] == pytest.approx(0.05, abs=0.06)
+    written = _by_hand(x[:, 0], event)
+    assert found.coefficients[0] == pytest.approx(GRID[np.argmax(written)], abs=2e-4)
+    ratio = 2 * (written.max() - written[np.argmin(np.abs(GRID))])
+    assert found.p[0] == pytest.approx(chi2.sf(ratio, 1), abs=1e-4)
+    inside = GRID[written > written.max() - chi2.ppf(0.95, 1) / 2]
+    assert found.ci95[0, 0] == pytest.approx(inside[0], abs=2e-4)
 
 
 def test_it_is_less_biased_with_few_events() -> None:

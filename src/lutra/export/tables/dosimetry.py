@@ -165,7 +165,7 @@ def _row(study: str, subject: str, number: DosimetryNumber, start: date | None) 
         "XDSTRESC": number_text(estimate.value),
         "XDSTRESN": estimate.value,
         "XDSTRESU": test.unit.value,
-        "XDSTRU": estimate.evaluated_sd or None,
+        "XDSTRU": estimate.least_sd,
         "XDUNEVAL": "; ".join(estimate.not_evaluated)[:LONGEST_TEXT],
     }
 

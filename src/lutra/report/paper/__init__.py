@@ -1,7 +1,7 @@
 """Documents on paper: what the pages say, fit to print and to be kept (PDF/A-2b)."""
 
 from lutra.report.paper.documents import decision_sheet, dosimetry_report, recist_sheet, study_report
-from lutra.report.paper.typeset import Document, Grid, Section, typeset
+from lutra.report.paper.typeset import Document, Grid, Section, require_typst, typeset
 
 __all__ = [
     "Document",
@@ -10,6 +10,7 @@ __all__ = [
     "decision_sheet",
     "dosimetry_report",
     "recist_sheet",
+    "require_typst",
     "study_report",
     "typeset",
 ]

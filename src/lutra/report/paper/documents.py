@@ -39,11 +39,13 @@ def dosimetry_report(study: StudyView, subject: SubjectView) -> Document:
             Section("Administrations", (), (_administrations(subject, zone),)),
             Section("Images", (), (_images(subject, zone),)),
             Section("Absorbed dose by region", (_budget_words(),), tuple(_dose_grids(subject))),
+            *_sums(subject),
             *_kinetics(subject),
             *_limits(subject),
             Section("What a dosimetry report should say, and where it is", (), (_items(study, subject),)),
             *_findings(subject.findings),
         ),
+        sign=True,
     )
 
 
@@ -82,7 +84,7 @@ def _images(subject: SubjectView, zone: ZoneInfo) -> Grid:
             s.label,
             s.role,
             _clock(s.acquired_at, zone),
-            s.unit or NOT_AVAILABLE,
+            numbers.unit_text(s.unit) if s.unit else NOT_AVAILABLE,
             _clock(s.decay_referenced_to, zone) if s.decay_referenced_to else "",
         )
         for s in subject.series
@@ -93,8 +95,8 @@ def _images(subject: SubjectView, zone: ZoneInfo) -> Grid:
 
 def _budget_words() -> str:
     return (
-        "± is one standard uncertainty (k = 1), intervals are 95 %. Where a source of uncertainty was not evaluated there is no "
-        "interval; the tables of the report name each source with its share."
+        "± is one standard uncertainty (k = 1); “at least” where a source of it was not evaluated. "
+        "Each source with its share stands in tables/dosimetry.csv of the report."
     )
 
 
@@ -111,6 +113,37 @@ def _dose_grids(subject: SubjectView) -> Iterator[Grid]:
         ]
         header = (f"Region, Gy by {engine}", *(f"Cycle {c}" for c in cycles), "All cycles")
         yield Grid(header, rows, tuple(range(1, len(header))), (0,))
+
+
+def _sums(subject: SubjectView) -> Iterator[Section]:
+    """Doses of all cycles with their intervals, the biological doses, and what the doubt is made of."""
+    engine = subject.dose_engine
+    rows = []
+    for region in subject.regions:
+        total = region.number(None, f"absorbed-dose.{engine}")
+        if total is not None:
+            of_effect = [_briefly(region.number(None, f"{quantity}.{engine}")) for quantity in ("bed", "eqd2")]
+            rows.append((region.title, _briefly(total), _interval(total), *of_effect, _largest_source(total)))
+    if rows:
+        header = (f"Region, all cycles by {engine}", "Dose", "95 % interval", "BED", "EQD2", "Largest source of doubt")
+        words = "BED and EQD2 where the tissue's parameters are known. A sum that lacks a cycle is a lower bound and has a finding."
+        yield Section("All cycles", (words,), (Grid(header, rows, (1, 2, 3, 4), (5,)),))
+
+
+def _interval(number: Number) -> str:
+    """Write the 95 % interval of a complete budget; of another one would be too narrow."""
+    estimate = number.estimate
+    if estimate is None or (edges := estimate.interval()) is None:
+        return "not evaluated"
+    decimals = numbers.decimals_of_column((number,)) or 0
+    low, high = (numbers.write(edge * number.factor, decimals) for edge in edges)
+    return f"{low} to {high}"
+
+
+def _largest_source(number: Number) -> str:
+    if number.estimate is None:
+        return number.reason
+    return next((f"{name}, {share:.0%}" for name, share in number.estimate.share().items()), "")
 
 
 def _cell(region: RegionDoseView, cycle: int | None, quantity: str) -> str:
@@ -143,7 +176,14 @@ def _kinetics(subject: SubjectView) -> Iterator[Section]:
 def _said(number: Number | None) -> str:
     if number is None:
         return ""
-    return f"{numbers.plain_text(number)}" if number.estimate else "undetermined"
+    return numbers.plain_text(number) if number.estimate else "undetermined"
+
+
+def _briefly(number: Number | None) -> str:
+    """Write a number without the names of what was not evaluated."""
+    if number is None or number.estimate is None:
+        return _said(number)
+    return numbers.value_text(number) + numbers.doubt_text(number, sources=False)
 
 
 def _limits(subject: SubjectView) -> Iterator[Section]:
@@ -178,7 +218,7 @@ def _items(study: StudyView, subject: SubjectView) -> Grid:
         ("Time-activity curves, models and their fit", ", ".join(models) or NOT_AVAILABLE),
         ("Method of dose calculation, program and version", study.program),
         ("Uncertainty", "of every number, by source, in the tables of the report"),
-        ("Reader and approval", "audit trail of the study; signature below where there is one"),
+        ("Reader and approval", "audit trail of the study; the line to sign on at the end"),
     ]
     return Grid(("Item", "Where, or what"), rows, (), (0, 1))
 

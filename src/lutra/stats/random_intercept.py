@@ -25,6 +25,8 @@ NEWTON_STEPS, NEWTON_STOPS = 100, 1e-12
 LARGEST_COEFFICIENT = 30.0
 """Log odds per standard deviation of a predictor beyond which nothing but separation leads."""
 GRADIENT_LIMIT = 1e-3
+NODES_FOR_GRADIENT = 7
+"""With fewer, the slope of the quadrature is not that of the integral."""
 
 
 @frozen(eq=False)
@@ -82,7 +84,7 @@ def fit_logistic(x: Array, y: Array, groups: Codes, nodes: int = 25) -> RandomIn
     terms = _log_odds(x, y)
     start = np.zeros(x.shape[1])
     start[0] = np.log(y.mean() / (1 - y.mean()))
-    return _fit(terms, start, groups, nodes, x, 0)
+    return _fit(terms, start, groups, nodes, x, 0, x)
 
 
 def logistic_likelihood(x: Array, y: Array, groups: Codes, nodes: int = 25) -> Callable[[Array], float]:
@@ -152,11 +154,20 @@ def _check(x: Array, groups: Codes, outcomes: int) -> None:
         )
 
 
-def _fit(terms: Terms, start: Array, groups: Codes, nodes: int, x: Array, thresholds: int) -> RandomInterceptFit:
-    """Maximise over coefficients and the logarithm of the intercepts' standard deviation; zero is tried as well."""
+def _fit(
+    terms: Terms, start: Array, groups: Codes, nodes: int, x: Array, thresholds: int, design: Array | None = None
+) -> RandomInterceptFit:
+    """Maximise over coefficients and the logarithm of the intercepts' standard deviation; zero is tried as well.
+
+    With `design`, the shift of a row is linear in all coefficients, and the gradient is that of the integral; else by differences.
+    """
     likelihood = _Likelihood(terms, groups, nodes)
-    fixed = _maximise(lambda b: likelihood(np.append(b, 0.0)), start)
-    best = _maximise(lambda v: likelihood(np.append(v[:-1], np.exp(v[-1]))), np.append(fixed.x, np.log(0.5)))
+    if design is not None and nodes >= NODES_FOR_GRADIENT:
+        fixed = _maximise_by(lambda b: likelihood.with_gradient(np.append(b, 0.0), design), start)
+        best = _maximise_by(lambda v: _by_log_sd(likelihood, v, design), np.append(fixed.x, np.log(0.5)))
+    else:
+        fixed = _maximise(lambda b: likelihood(np.append(b, 0.0)), start)
+        best = _maximise(lambda v: likelihood(np.append(v[:-1], np.exp(v[-1]))), np.append(fixed.x, np.log(0.5)))
     at, sd = np.asarray(best.x[:-1]), float(np.exp(best.x[-1]))
     log_likelihood, converged = -float(best.fun), _settled(best)
     if -float(fixed.fun) >= log_likelihood - 1e-9:
@@ -185,6 +196,22 @@ def _maximise(function: Callable[[Array], float], start: Array) -> optimize.Opti
     return optimize.minimize(lambda v: -function(v), found.x, method="BFGS", options={"gtol": 1e-6, "xrtol": 1e-9})
 
 
+def _maximise_by(function: Callable[[Array], tuple[float, Array]], start: Array) -> optimize.OptimizeResult:
+    """Quasi-Newton with the gradient."""
+
+    def down(v: Array) -> tuple[float, Array]:
+        value, gradient = function(v)
+        return -value, -gradient[: len(v)]
+
+    return optimize.minimize(down, start, jac=True, method="BFGS", options={"gtol": 1e-7, "xrtol": 1e-10})
+
+
+def _by_log_sd(likelihood: _Likelihood, parameters: Array, design: Array) -> tuple[float, Array]:
+    sd = float(np.exp(parameters[-1]))
+    value, gradient = likelihood.with_gradient(np.append(parameters[:-1], sd), design)
+    return value, np.append(gradient[:-1], gradient[-1] * sd)
+
+
 def _settled(found: optimize.OptimizeResult) -> bool:
     """Whether the gradient is flat; rounding may stop the search before it believes so."""
     return bool(np.abs(found.jac).max() < GRADIENT_LIMIT)
@@ -205,17 +232,35 @@ class _Likelihood:
         self._first_rows = np.searchsorted(groups, np.arange(self._n))
 
     def __call__(self, parameters: Array) -> float:
+        return self._integrals(parameters)[0]
+
+    def with_gradient(self, parameters: Array, design: Array) -> tuple[float, Array]:
+        """Give the value and its slopes: the mean slope of the rows over each group's intercept, given its outcomes.
+
+        Parameters
+        ----------
+        design
+            Slope of each row's shift by the coefficients. (n, p)
+        """
+        total, share, slopes, v = self._integrals(parameters)
+        of_rows = share[:, self._groups] * slopes
+        return total, np.append(of_rows.sum(axis=0) @ design, (of_rows * v[:, self._groups]).sum())
+
+    def _integrals(self, parameters: Array) -> tuple[float, Array, Array, Array]:
+        """Sum of the logarithms; share of each node in its group, slope of each row there, and where the nodes are."""
         b, sd = parameters[:-1], float(parameters[-1])
         if sd == 0:
-            return float(self._terms(b, np.zeros(len(self._groups)))[0].sum())
+            values, slopes, _ = self._terms(b, np.zeros((1, len(self._groups))))
+            return float(values.sum()), np.ones((1, self._n)), slopes, np.zeros((1, self._n))
         mode, width = self._modes(b, sd)
         v = mode + width * self._points[:, None]
-        rows = self._terms(b, sd * v[:, self._groups])[0]
+        rows, slopes, _ = self._terms(b, sd * v[:, self._groups])
         logs = self._by_group(rows) - v**2 / 2 + self._log_weights[:, None]
         top = logs.max(axis=0)
-        inside = np.log(np.exp(logs - top).sum(axis=0)) + top + np.log(width) - 0.5 * np.log(2 * np.pi)
-        total = float(inside.sum())
-        return total if np.isfinite(total) else -1e300
+        weights = np.exp(logs - top)
+        sums = weights.sum(axis=0)
+        total = float((np.log(sums) + top + np.log(width) - 0.5 * np.log(2 * np.pi)).sum())
+        return total if np.isfinite(total) else -1e300, weights / sums, slopes, v
 
     def modes(self, b: Array, sd: float) -> Array:
         """Most likely intercept of each group, in standard deviations."""

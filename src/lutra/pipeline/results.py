@@ -32,6 +32,10 @@ READER = "reader"
 """Uncertainty source of a diameter: how differently people would draw it. Not evaluated for one reader."""
 REPEATABILITY = "repeatability"
 """Uncertainty source of a change between two images; the verdict beside the change weighs it."""
+RESOLUTION = "resolution"
+"""Uncertainty source of what depends on how doses are spread in a region: the camera blurs them. Not evaluated."""
+VOLUME_PERCENT = (98, 90, 50, 2)
+"""Of the dose-volume histogram, for reports: [lassmann2011] EANM guidance on good practice of clinical dosimetry reporting."""
 FEATURES = "ibsi-features"
 
 
@@ -164,7 +168,18 @@ def cycle_results(conductor: Conductor, subject: str, region: str, cycle: CycleR
             result: DoseResult = conductor.value(dose.dose)
             quantity = f"absorbed-dose.{dose.engine}"
             yield Result(f"{base}/{quantity}", subject, quantity, result.absorbed_dose, dose.dose)
+            yield from _volume_results(subject, base, result, dose)
             yield from _effect_results(conductor, subject, base, dose)
+
+
+def _volume_results(subject: str, base: str, result: DoseResult, dose: DoseRecord) -> Iterator[Result]:
+    """Give doses that at least a share of the volume receives, from the histogram of the voxels."""
+    mean = result.absorbed_dose
+    for percent in VOLUME_PERCENT if result.dvh and mean.value > 0 else ():
+        assert result.dvh is not None  # noqa: S101  (asked just before)
+        reached = mean.scaled(result.dvh.d_percent(percent) / mean.value).with_sources({RESOLUTION: None})
+        quantity = f"d{percent}.{dose.engine}"
+        yield Result(f"{base}/{quantity}", subject, quantity, reached, dose.dose)
 
 
 def _effect_results(conductor: Conductor, subject: str, base: str, dose: DoseRecord) -> Iterator[Result]:
@@ -172,6 +187,10 @@ def _effect_results(conductor: Conductor, subject: str, base: str, dose: DoseRec
         worth: BiologicalDose = conductor.value(dose.effect)
         for quantity, estimate in ((f"bed.{dose.engine}", worth.bed), (f"eqd2.{dose.engine}", worth.eqd2)):
             yield Result(f"{base}/{quantity}", subject, quantity, estimate, dose.effect)
+        if worth.eud_bed_gy is not None and worth.bed.value > 0:
+            even = worth.bed.scaled(worth.eud_bed_gy / worth.bed.value).with_sources({RESOLUTION: None})
+            quantity = f"eud-bed.{dose.engine}"
+            yield Result(f"{base}/{quantity}", subject, quantity, even, dose.effect)
 
 
 def slug(text: str) -> str:

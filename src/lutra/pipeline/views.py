@@ -22,6 +22,7 @@ from lutra.pipeline.course_view import course_view
 from lutra.pipeline.pictures import PictureCutter
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord, SeriesRecord, SubjectRecord
 from lutra.pipeline.results import (
+    VOLUME_PERCENT,
     Result,
     change_path,
     cycle_results,
@@ -114,6 +115,8 @@ WORDS = {
     **{f"absorbed-dose.{e}": f"Absorbed dose, {e}" for e in ENGINES},
     **{f"bed.{e}": f"Biologically effective dose, {e}" for e in ENGINES},
     **{f"eqd2.{e}": f"Equivalent dose in 2 Gy fractions, {e}" for e in ENGINES},
+    **{f"eud-bed.{e}": f"BED of an even dose with the same survival, {e}" for e in ENGINES},
+    **{f"d{p}.{e}": f"D{p}, dose of {p} % of the volume, {e}" for e in ENGINES for p in VOLUME_PERCENT},
     "total-activity": "Activity in the field of view",
 }
 
@@ -326,7 +329,7 @@ class Gatherer:
             numbers=self._numbers(
                 r
                 for r in cycle_results(self._conductor, self._subject, lesion.lesion_id, cycle)
-                if not r.quantity.startswith(("absorbed-dose", "bed.", "eqd2."))
+                if "." not in r.quantity  # With an engine in their name: doses.
             ),
         )
 

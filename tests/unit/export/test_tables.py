@@ -266,7 +266,8 @@ def test_dosimetry_is_in_the_units_of_the_report_and_in_those_it_is_kept_in() ->
 
 def test_the_definition_of_dosimetry_says_every_test_and_its_factor() -> None:
     rows = {r["XDTESTCD"]: r for r in csv.DictReader(io.StringIO(tables.xd_definition()))}
-    assert set(rows) == {"ACTIVITY", "TIA", "TEFF", "MASS", "ABSDOSE", "BED", "EQD2"}
+    by_volume = {"EUDBED", "D98", "D90", "D50", "D2"}
+    assert set(rows) == {"ACTIVITY", "TIA", "TEFF", "MASS", "ABSDOSE", "BED", "EQD2"} | by_volume
     assert float(rows["TIA"]["Factor to standard unit"]) == pytest.approx(3.6e9)
     assert (rows["TEFF"]["XDORRESU"], rows["TEFF"]["XDSTRESU"]) == ("h", "s")
 
@@ -297,7 +298,7 @@ def test_the_domain_of_the_sponsor_says_that_it_is() -> None:
     (codes,) = (one for one in root.iter(f"{{{ODM}}}CodeList") if one.get("OID") == "CL.XD.XDTESTCD")
     assert [item.get("CodedValue") for item in codes] == [
         *("ACTIVITY", "TIA", "TEFF", "MASS"),
-        *("ABSDOSE", "BED", "EQD2"),
+        *("ABSDOSE", "BED", "EQD2", "EUDBED", "D98", "D90", "D50", "D2"),
     ]
 
 

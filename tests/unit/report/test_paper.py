@@ -154,6 +154,19 @@ def test_the_sum_over_cycles_has_its_interval_and_its_largest_doubt(study: Study
     assert report.sign
 
 
+def test_doses_by_share_of_the_volume_stand_cycle_by_cycle(study: StudyView, factory: ModuleType) -> None:
+    mean = factory.number("absorbed-dose.hybrid", 3.2, "Gy", {"calibration": 0.1})
+    doses = [
+        factory.number(f"d{p}.hybrid", v, "Gy", {"calibration": 0.1, "resolution": None})
+        for p, v in ((98, 1.1), (2, 4.2))
+    ]
+    regions = (RegionDoseView("left kidney", False, ((1, mean), *((1, d) for d in doses), (None, mean))),)
+    report = dosimetry_report(study, evolve(study.subjects[0], regions=regions))
+    (found,) = (s for s in report.sections if s.heading == "Doses by share of the volume")
+    assert found.tables[0].header == ("Region, Gy by hybrid", "Cycle", "D98", "D2")
+    assert found.tables[0].rows == (("left kidney", "1", "1.10", "4.20"),)
+
+
 # ---- the other sheets ----
 def _decided(**more: object) -> Decision:
     reasons = (

@@ -88,6 +88,25 @@ TESTS = {
         1.0,
         "The biologically effective dose as dose in fractions of 2 Gy",
     ),
+    "eud-bed": DosimetryTest(
+        "EUDBED",
+        "Equivalent Uniform BED",
+        Unit.GY,
+        "Gy",
+        1.0,
+        "Biologically effective dose that, given evenly, leaves as many cells alive as the doses of the voxels",
+    ),
+    **{
+        f"d{percent}": DosimetryTest(
+            f"D{percent}",
+            f"D{percent}",
+            Unit.GY,
+            "Gy",
+            1.0,
+            f"Absorbed dose that at least {percent} % of the volume receives",
+        )
+        for percent in (98, 90, 50, 2)
+    },
 }
 """By the name that a quantity has in results."""
 DEFINITION = ("XDTESTCD", "XDTEST", "XDORRESU", "XDSTRESU", "Factor to standard unit", "Definition")

@@ -23,6 +23,7 @@ from lutra.report.paper.typeset import Document, Grid, Section
 SIMULATED = "All data are simulated."
 NOT_AVAILABLE = "not available"
 IN_CYCLES = ("time-integrated-activity", "effective-half-life", "mass")
+BY_VOLUME = {"d98": "D98", "d90": "D90", "d50": "D50", "d2": "D2", "eud-bed": "EUD of BED"}
 LONGEST = 400
 """Characters of a finding that are printed; all of it stands in the tables."""
 
@@ -40,6 +41,7 @@ def dosimetry_report(study: StudyView, subject: SubjectView) -> Document:
             Section("Images", (), (_images(subject, zone),)),
             Section("Absorbed dose by region", (_budget_words(),), tuple(_dose_grids(subject))),
             *_sums(subject),
+            *_volumes(subject),
             *_kinetics(subject),
             *_limits(subject),
             Section("What a dosimetry report should say, and where it is", (), (_items(study, subject),)),
@@ -128,6 +130,24 @@ def _sums(subject: SubjectView) -> Iterator[Section]:
         header = (f"Region, all cycles by {engine}", "Dose", "95 % interval", "BED", "EQD2", "Largest source of doubt")
         words = "BED and EQD2 where the tissue's parameters are known. A sum that lacks a cycle is a lower bound and has a finding."
         yield Section("All cycles", (words,), (Grid(header, rows, (1, 2, 3, 4), (5,)),))
+
+
+def _volumes(subject: SubjectView) -> Iterator[Section]:
+    """Doses by share of the volume, cycle by cycle."""
+    engine = subject.dose_engine
+    given = {n.quantity for region in subject.regions for _, n in region.numbers}
+    shown = {f"{quantity}.{engine}": head for quantity, head in BY_VOLUME.items() if f"{quantity}.{engine}" in given}
+    rows = []
+    for region in subject.regions:
+        for cycle in sorted({c for c, n in region.numbers if c is not None and n.quantity in shown}):
+            cells = (region.number(cycle, quantity) for quantity in shown)
+            rows.append((region.title, str(cycle), *("" if n is None else numbers.value_text(n) for n in cells)))
+    if rows:
+        header = (f"Region, Gy by {engine}", "Cycle", *shown.values())
+        words = "From the voxels of the map, which the camera blurs: of a small region they lie closer together than the doses do."
+        yield Section(
+            "Doses by share of the volume", (words,), (Grid(header, rows, tuple(range(1, len(header))), (0,)),)
+        )
 
 
 def _interval(number: Number) -> str:

@@ -21,7 +21,7 @@ test-integration: $(VENV)/ready
 	$(BIN)/python -m pytest tests/integration
 
 bench: $(VENV)/ready
-	@for script in bench/*.py bench/segment/delineation.py bench/kinetics/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in bench/*.py bench/segment/delineation.py bench/kinetics/*.py bench/dose/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
 
 # The closed curves of the simulated kinetics, made anew from its equations: after any change of these.
 fast-kinetics: $(VENV)/ready

@@ -270,5 +270,6 @@ def photon_dose(decays: Array, body: Body, nuclide: str, histories: int, seed: i
 def _per_mass(energy_kev: Array, body: Body) -> tuple[Array, float]:
     """Dose of an energy in each voxel [Gy], and the energy that lies in air [keV]."""
     air = body.density_g_per_ml < LEAST_DENSITY_G_PER_ML
-    gy = energy_kev * KEV_PER_G_IN_GY / np.where(air, np.inf, body.mass_g)
+    gy = np.divide(energy_kev, body.mass_g, out=np.zeros(energy_kev.shape), where=~air)
+    gy *= KEV_PER_G_IN_GY
     return gy, float(energy_kev[air].sum())

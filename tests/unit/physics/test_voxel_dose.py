@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lutra.core.errors import OutsideValidity, UsageError
+from lutra.physics import convolution
 from lutra.physics.convolution import Convolver
 from lutra.physics.homogeneous_dose import KEV_PER_G_IN_GY
 from lutra.physics.point_kernel import point_kernel
@@ -29,9 +30,17 @@ def block() -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize("single", [False, True])
-def test_convolution_is_the_sum_it_stands_for(single: bool) -> None:
+@pytest.mark.parametrize("even", [False, True])
+@pytest.mark.parametrize("size", [(7, 3, 11), (3, 3, 5), (11, 1, 1), (7, 9, 11)])
+def test_convolution_is_the_sum_it_stands_for(
+    size: tuple[int, int, int], even: bool, single: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of kernels that are added up and of those that are transformed, in several blocks; larger and smaller than the image."""
+    monkeypatch.setattr(convolution, "BLOCK", 3)
     rng = np.random.default_rng(1)
-    image, kernel = rng.random((5, 4, 6)), rng.random((7, 3, 11))
+    image, kernel = rng.random((5, 4, 6)), rng.random(size)
+    if even:
+        kernel = sum(np.flip(kernel, axes) for axes in ((), 0, 1, 2, (0, 1), (0, 2), (1, 2), (0, 1, 2)))
     direct = np.zeros(image.shape)
     for at in np.ndindex(image.shape):
         for to in np.ndindex(image.shape):

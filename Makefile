@@ -6,7 +6,7 @@ DEMO ?= lutra-demo
 SEED ?= 1
 FILES ?= 20000
 
-.PHONY: demo test test-integration fuzz bench fast-kinetics lint types contracts check lock clean
+.PHONY: demo test test-integration fuzz bench bench-peers fast-kinetics lint types contracts check lock clean
 
 demo: $(VENV)/ready
 	@rm -rf $(DEMO)
@@ -22,6 +22,12 @@ test-integration: $(VENV)/ready
 
 bench: $(VENV)/ready
 	@for script in bench/*.py bench/segment/delineation.py bench/kinetics/*.py bench/dose/*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+
+# Beside other programs, which live in an environment of their own.
+bench-peers: $(VENV)/ready
+	$(PYTHON) -m venv .peers
+	.peers/bin/python -m pip install --quiet --disable-pip-version-check "PyTheranostics==0.1" "lmfit==1.3.4"
+	$(BIN)/python bench/peers/run.py .peers/bin/python --write docs/side-by-side.md
 
 # The closed curves of the simulated kinetics, made anew from its equations: after any change of these.
 fast-kinetics: $(VENV)/ready

@@ -1,8 +1,8 @@
 """One cycle at the size of clinical scanners, from DICOM to the page: where the time goes, and how much memory it takes.
 
 A digital patient is scanned before treatment and three times after cycle 1 (SPECT of 128^3 voxels, low-dose CT). Organs and lesions
-are drawn on the first of these alone: the others are registered to it. The study is made, run by one process and reported. Target: 60 s
-and 4 GB on two cores. What counts is processor time, over all threads: on an idle machine the clock shows no more.
+are drawn on the first of these alone: the others are registered to it. The study is made, run by one process and reported. Target:
+60 s and 4 GB on two cores. What counts is processor time, over all threads: on an idle machine the clock shows no more.
 
     python bench/clinical_cycle.py [FOLDER]     # FOLDER keeps the simulated images for the next time
 """

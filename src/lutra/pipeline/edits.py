@@ -9,6 +9,7 @@ from lutra.core.edit import Edit, EditKind, in_force
 from lutra.core.errors import UsageError
 from lutra.core.frozen import FrozenMap
 from lutra.core.lesion import Lock
+from lutra.core.region import Region
 from lutra.core.response import DiameterPair
 from lutra.core.transform import Transform
 from lutra.pipeline.conductor import user
@@ -18,12 +19,13 @@ from lutra.store import ArtifactStore, Ledger
 if TYPE_CHECKING:
     from lutra.pipeline.study import StudyFolder
 
-Value = Lock | Transform | DiameterPair
+Value = Lock | Transform | DiameterPair | Region
 
 VALUE_TYPE: dict[EditKind, type[Value]] = {
     EditKind.LESION_LOCK: Lock,
     EditKind.TRANSFORM: Transform,
     EditKind.DIAMETER: DiameterPair,
+    EditKind.REGION: Region,
 }
 
 
@@ -148,6 +150,11 @@ def transform_target(transform: Transform) -> str:
     return f"{transform.fixed_frame} {transform.moving_frame}"
 
 
+def region_target(region: Region) -> str:
+    """Target of an edit that sets this region on the series it was drawn on."""
+    return f"{region.referenced_series_uid} {region.name}"
+
+
 def _require_belonging(kind: EditKind, target: str, value: Value, there: Contained) -> None:
     """Raise unless the target is in the subject and the value is about it."""
     first, _, second = target.partition(" ")
@@ -172,6 +179,15 @@ def _require_belonging(kind: EditKind, target: str, value: Value, there: Contain
             there.header(first)
             there.require_lesion(second)
             named = target
+        case Region():
+            header = there.header(first)
+            if not header.frame_of_reference or value.grid.frame_of_reference != header.frame_of_reference:
+                raise UsageError(
+                    f"region {value.name!r} is in frame {value.grid.frame_of_reference or 'unknown'}",
+                    where=first,
+                    required=f"the frame of the series, {header.frame_of_reference or 'which has none'}",
+                )
+            named = region_target(value)
     if named != target:
         raise UsageError(f"the value is about {named}", where=target, required="the same")
 

@@ -42,6 +42,7 @@ class Pages:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.assets = Path(str(files("lutra.report") / "assets"))
+        self.own_assets = Path(str(files("lutra.web") / "assets"))
         protocol = StudyFolder(root).protocol
         self._env = environment(protocol.study.time_zone)
         self._env.loader = ChoiceLoader([PackageLoader("lutra.web"), PackageLoader("lutra.report")])

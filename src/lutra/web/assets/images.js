@@ -1,0 +1,324 @@
+// The image page: NiiVue shows voxels, this adds windows, regions, drawings, lines and landmarks, and sends what a person changes.
+// No request to anywhere but the server of this page.
+{
+const $ = (q, el = document) => el.querySelector(q);
+const $$ = (q, el = document) => [...el.querySelectorAll(q)];
+const facts = JSON.parse($("#image-facts").textContent);
+const viewer = $("#viewer"), gl = $("#gl"), marks = $("#marks");
+const keep = { get: k => { try { return JSON.parse(sessionStorage.getItem(location.pathname + k)); } catch { return null; } },
+  set: (k, v) => { try { sessionStorage.setItem(location.pathname + k, JSON.stringify(v)); } catch { /* private window */ } } };
+
+// ---- colours: those of the report's pictures ----
+const steps = Array.from({ length: 256 }, (_, n) => n);
+const clip = v => Math.max(0, Math.min(255, Math.round(v)));
+const MAPS = {
+  "lutra-inverted": { R: [255, 0], G: [255, 0], B: [255, 0], A: [255, 255], I: [0, 255] },
+  "lutra-hot": { R: steps.map(n => clip(3 * n)), G: steps.map(n => clip(3 * n - 255)), B: steps.map(n => clip(3 * n - 510)), A: steps.map(n => clip(6 * n)), I: steps },
+};
+const MAP_OF = { grey: "gray", inverted: "lutra-inverted", hot: "lutra-hot" };
+const token = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const rgb = hex => [1, 3, 5].map(n => parseInt(hex.slice(n, n + 2), 16));
+
+// ---- voxels ----
+const nv = new niivue.Niivue({
+  dragAndDropEnabled: false, isRadiologicalConvention: true, sagittalNoseLeft: true, backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.35], crosshairWidth: 0.5, crosshairGap: 6,
+  crosshairWidthUnit: "mm", fontColor: [0.8, 0.8, 0.8, 1], logLevel: "error", loadingText: "", multiplanarShowRender: 0, isNearestInterpolation: false,
+  scrollRequiresFocus: false, maxDrawUndoBitmaps: 16,
+});
+for (const [name, map] of Object.entries(MAPS)) nv.addColormap(name, map);
+const AXIAL = 0, CORONAL = 1, SAGITTAL = 2;
+const LAYOUTS = {
+  1: [{ sliceType: AXIAL, position: [0, 0, 0.64, 1] }, { sliceType: CORONAL, position: [0.64, 0, 0.36, 0.5] }, { sliceType: SAGITTAL, position: [0.64, 0.5, 0.36, 0.5] }],
+  2: [{ sliceType: AXIAL, position: [0, 0, 1, 1] }], 3: [{ sliceType: CORONAL, position: [0, 0, 1, 1] }], 4: [{ sliceType: SAGITTAL, position: [0, 0, 1, 1] }],
+};
+const layers = [["below", facts.below], ["over", facts.over]].filter(([, layer]) => layer);
+const windows = {};
+for (const [key, layer] of layers) windows[key] = keep.get(key + layer.name) || [layer.low, layer.high];
+let over = null, labels = null, chosen = 0, showing = "outline";
+
+async function load(url, options) {
+  const answer = await fetch(url);
+  if (!answer.ok) throw new Error(await words(answer));
+  return niivue.NVImage.loadFromUrl({ ...options, name: "image.nii.gz", url: await answer.arrayBuffer() });
+}
+async function begin() {
+  await nv.attachToCanvas(gl);
+  const wanted = layers.map(([key, layer]) => load(layer.url, { colormap: MAP_OF[layer.scale], cal_min: windows[key][0], cal_max: windows[key][1], opacity: key === "over" ? 0.6 : 1 }));
+  if (facts.regions.length) wanted.push(load(facts.at + "/regions.nii.gz", {}));
+  for (const volume of await Promise.all(wanted)) nv.addVolume(volume);
+  over = facts.over ? nv.volumes[1] : null;
+  labels = facts.regions.length ? nv.volumes[nv.volumes.length - 1] : null;
+  nv.setSliceType(3);
+  nv.setCustomLayout(LAYOUTS[1]);
+  nv.setDrawColormap("_slicer3d");
+  nv.setDrawOpacity(0.7);
+  if (over) over.colormapType = 1;
+  for (const [key] of layers) applyWindow(key);
+  colourRegions();
+  const at = keep.get("at"), first = facts.regions.find(r => r.lesion) || facts.regions[0];
+  if (at) goTo(at); else if (first) goTo(first.centre);
+  viewer.dataset.state = "ready";
+  performance.mark("image-ready");
+}
+
+// ---- windows ----
+function applyWindow(key) {
+  const n = key === "below" ? 0 : 1, layer = facts[key], [low, high] = windows[key];
+  nv.volumes[n].cal_min = low;
+  nv.volumes[n].cal_max = high;
+  nv.updateGLVolume();
+  for (const input of $$(`[data-window="${key}"]`)) input.value = Number((windows[key][input.dataset.end === "low" ? 0 : 1] * layer.factor).toPrecision(4));
+  $("#shown").textContent = layers.map(([k, l]) => `${l.label}: ${windows[k].map(v => Number((v * l.factor).toPrecision(3))).join(" to ")} ${l.unit}`).join(", under ") + field();
+}
+function field() {
+  const mm = nv.volumes[0]?.pixDimsRAS, n = nv.volumes[0]?.dimsRAS;
+  return mm && n ? `. Field ${Math.round(mm[1] * n[1])} × ${Math.round(mm[2] * n[2])} × ${Math.round(mm[3] * n[3])} mm` : "";
+}
+for (const input of $$("[data-window]")) input.addEventListener("change", () => {
+  const key = input.dataset.window, value = Number(input.value) / facts[key].factor, w = [...windows[key]];
+  w[input.dataset.end === "low" ? 0 : 1] = value;
+  if (!Number.isFinite(value) || w[0] >= w[1]) { applyWindow(key); return; }
+  windows[key] = w;
+  keep.set(key + facts[key].name, w);
+  applyWindow(key);
+});
+$("#opacity")?.addEventListener("input", e => nv.setOpacity(1, Number(e.target.value)));
+
+// ---- regions ----
+function colourRegions() {
+  if (!labels) return;
+  const white = !facts.over && facts.below.scale === "inverted";
+  const lesion = rgb(token(white ? "--img-contour-pet" : "--img-contour")), organ = [150, 158, 162], mark = white ? [199, 95, 8] : rgb(token("--img-mark"));
+  const colour = r => r.number === chosen ? mark : r.kind === "lesion" ? lesion : organ;
+  const all = facts.regions.map(colour), last = Math.max(...facts.regions.map(r => r.number));
+  const of = n => facts.regions.findIndex(r => r.number === n);
+  const line = Array.from({ length: last + 1 }, (_, n) => n);
+  const channel = c => line.map(n => of(n) < 0 ? 0 : all[of(n)][c]);
+  labels.setColormapLabel({ R: channel(0), G: channel(1), B: channel(2), A: line.map(n => of(n) < 0 ? 0 : 255), I: line, labels: line.map(n => facts.regions[of(n)]?.name || "") });
+  labels.opacity = { outline: 0.06, fill: 0.45, off: 0 }[showing];
+  nv.opts.atlasOutline = showing === "off" ? 0 : 0.9;
+  nv.updateGLVolume();
+}
+function goTo([l, p, s]) {
+  nv.scene.crosshairPos = nv.mm2frac([-l, -p, s]);
+  nv.drawScene();
+  nv.createOnLocationChange();
+}
+function choose(number) {
+  chosen = chosen === number ? 0 : number;
+  for (const b of $$("[data-region]")) b.setAttribute("aria-pressed", String(Number(b.dataset.region) === chosen));
+  for (const about of $$("[data-about]")) about.hidden = Number(about.dataset.about) !== chosen;
+  const region = facts.regions.find(r => r.number === chosen);
+  colourRegions();
+  if (region) goTo(region.lines.length ? middle(region.lines[0]) : region.centre);
+}
+const middle = ends => [0, 1, 2].map(n => (ends[0][n] + ends[1][n]) / 2);
+
+// ---- marks: lines and landmarks over the slices ----
+let clicks = [];
+function onSlice(lps) {
+  const frac = nv.mm2frac([-lps[0], -lps[1], lps[2]]);
+  return nv.frac2canvasPosWithTile(frac, AXIAL)?.pos || null;
+}
+function drawMarks() {
+  const ratio = gl.width / Math.max(gl.clientWidth, 1);
+  marks.width = gl.width; marks.height = gl.height;
+  const c = marks.getContext("2d");
+  c.lineWidth = 1.6 * ratio;
+  const line = (ends, colour) => {
+    const [a, b] = ends.map(onSlice);
+    if (!a || !b) return;
+    c.strokeStyle = colour; c.beginPath(); c.moveTo(...a); c.lineTo(...b); c.stroke();
+  };
+  const dot = (at, colour, words) => {
+    const p = onSlice(at);
+    if (!p) return;
+    c.strokeStyle = c.fillStyle = colour; c.beginPath(); c.arc(p[0], p[1], 4 * ratio, 0, 2 * Math.PI); c.stroke();
+    c.font = `600 ${12 * ratio}px sans-serif`; c.fillText(words, p[0] + 6 * ratio, p[1] - 6 * ratio);
+  };
+  const mark = token("--img-mark");
+  if (showing !== "off") for (const r of facts.regions) for (const ends of r.lines) line(ends, mark);
+  if (tool === "measure") {
+    clicks.forEach((at, n) => dot(at, "#ff5fa2", String(n + 1)));
+    if (clicks.length > 1) line(clicks.slice(0, 2), "#ff5fa2");
+    if (clicks.length > 3) line(clicks.slice(2, 4), "#ff5fa2");
+  }
+  if (tool === "match") clicks.forEach((at, n) => dot(at, n % 2 ? mark : token("--img-contour"), String(1 + (n >> 1))));
+}
+let asked = false;
+const marksSoon = () => { if (!asked) { asked = true; requestAnimationFrame(() => { asked = false; drawMarks(); }); } };
+
+// ---- where the pointer is ----
+let here = null;
+nv.onLocationChange = at => {
+  const [r, a, s] = at.mm;
+  here = [-r, -a, s];
+  keep.set("at", here);
+  const values = layers.map(([, layer], n) => `${(at.values[n].value * layer.factor).toPrecision(4)} ${layer.unit}`);
+  const named = labels ? facts.regions.find(x => x.number === Math.round(at.values[at.values.length - 1].value)) : null;
+  $("#where").textContent = `L ${here[0].toFixed(1)}  P ${here[1].toFixed(1)}  S ${here[2].toFixed(1)} mm   ${values.join("   ")}${named ? "   " + named.name : ""}`;
+  marksSoon();
+};
+new ResizeObserver(marksSoon).observe(gl);
+gl.addEventListener("wheel", marksSoon, { passive: true });
+
+// ---- tools ----
+let tool = "look", base = null, grown = null;
+const press = (group, button) => $$(`[data-group="${group}"] .btn`).forEach(b => b.setAttribute("aria-pressed", String(b === button)));
+function take(name) {
+  const button = $(`[data-tool="${name}"]`);
+  if (!button) return;
+  if (tool !== name && !(tool === "draw" && name === "erase") && !(tool === "erase" && name === "draw")) clicks = [];
+  tool = name;
+  press("tool", button);
+  const drawing = name === "draw" || name === "erase";
+  if (drawing && !nv.drawBitmap) nv.createEmptyDrawing();
+  nv.setDrawingEnabled(drawing);
+  if (drawing) { nv.opts.penSize = Number($("#pen").value); nv.setPenValue(name === "draw" ? 1 : 0, $("#filled").checked); }
+  for (const form of $$("[data-for]")) form.hidden = form.dataset.for !== (name === "erase" ? "draw" : name) && !(form.dataset.for === "draw" && name === "grow" && grown);
+  if (name === "match") nextLandmark();
+  marksSoon();
+}
+$("#pen")?.addEventListener("input", e => { nv.opts.penSize = Number(e.target.value); });
+$("#filled")?.addEventListener("change", () => take(tool));
+async function redraw(name) {
+  base = name; grown = null;
+  nv.loadDrawing(await load(`${facts.at}/region.nii.gz?name=${encodeURIComponent(name)}&on=${facts.below.name}`, {}));
+  const form = $('form[data-for="draw"]'), region = facts.regions.find(r => r.name === name);
+  form.elements.name.value = name;
+  form.elements.what.value = region.kind;
+  $("#drawn").textContent = `It begins with “${name}” as it is; voxels you leave keep their share.`;
+  take("draw");
+}
+async function grow(at) {
+  const form = $("#grow"), said = $("#grown"), asked = new URLSearchParams({ at: at.map(v => v.toFixed(3)).join(","), method: form.elements.method.value, value: form.elements.value.value, radius: form.elements.radius.value });
+  said.textContent = "Looking for the border";
+  const answer = await fetch(`${facts.at}/threshold.json?${asked}`);
+  if (!answer.ok) { said.textContent = await words(answer); return; }
+  const found = await answer.json();
+  said.textContent = [found.found ? `${found.volume_ml.toPrecision(3)} mL, ${found.delineation}` : "", ...found.says].filter(Boolean).join(" ");
+  if (!found.found) return;
+  nv.loadDrawing(await load(`${facts.at}/threshold.nii.gz?${asked}&on=${facts.below.name}`, {}));
+  base = null; grown = Object.fromEntries(asked);
+  take("grow");
+}
+$("#grow")?.addEventListener("submit", e => e.preventDefault());
+function nextLandmark() {
+  const moving = clicks.length % 2 === 1;
+  nv.setOpacity(1, moving ? 1 : 0);
+  $("#matched").textContent = `${clicks.length >> 1} pairs. Now click ${moving ? `the same point on ${facts.over.label}` : `a point on ${facts.below.label}`}.`;
+}
+const length = ([a, b]) => Math.hypot(...[0, 1, 2].map(n => a[n] - b[n]));
+let down = null;
+gl.addEventListener("pointerdown", e => { down = [e.clientX, e.clientY]; });
+gl.addEventListener("pointerup", e => {
+  const still = down && Math.hypot(e.clientX - down[0], e.clientY - down[1]) < 4;
+  if (!still || e.button !== 0 || !here) return;
+  setTimeout(() => {
+    if (tool === "measure") {
+      clicks = clicks.length === 4 ? [here] : [...clicks, here];
+      if (clicks.length > 1) clicks = clicks.map(c => [c[0], c[1], clicks[0][2]]);
+      const long = clicks.length > 1 ? `${length(clicks.slice(0, 2)).toFixed(1)} mm` : "", short = clicks.length > 3 ? ` × ${length(clicks.slice(2, 4)).toFixed(1)} mm` : "";
+      $("#measured").textContent = long ? `${long}${short}. ${short ? "" : "Two more clicks give the short axis; without them it is measured in the outline."}` : "Now the other end, in the same slice.";
+    } else if (tool === "match") { clicks = [...clicks, here]; nextLandmark(); }
+    else if (tool === "grow") grow(here);
+    marksSoon();
+  }, 0);
+});
+
+// ---- forms: sent as they are; what is refused is said beside the button, and nothing drawn is lost ----
+async function runs() {
+  const file = await nv.saveImage({ filename: "", isSaveDrawing: true, volumeByIndex: 0 });
+  const voxels = file.subarray(352), lengths = [];
+  let value = 0, since = 0;
+  for (let n = 0; n < voxels.length; n++) if ((voxels[n] > 0 ? 1 : 0) !== value) { lengths.push(n - since); since = n; value = 1 - value; }
+  if (value) lengths.push(voxels.length - since);
+  return lengths.join(",");
+}
+const words = async answer => {
+  const found = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main .card p");
+  return found?.textContent || `The server answered ${answer.status}.`;
+};
+async function fill(form) {
+  const set = (name, value) => { form.elements[name].value = value; };
+  const kind = form.elements.kind?.value;
+  if (kind === "region") {
+    set("runs", nv.drawBitmap ? await runs() : "");
+    set("base", base || "");
+    for (const name of ["at", "method", "value", "radius"]) set(name, grown?.[name] || "");
+  } else if (kind === "diameter") {
+    set("long", JSON.stringify(clicks.slice(0, 2)));
+    set("short", clicks.length > 3 ? JSON.stringify(clicks.slice(2, 4)) : "");
+  } else if (kind === "landmarks") {
+    const whole = clicks.slice(0, clicks.length - clicks.length % 2);
+    set("fixed", JSON.stringify(whole.filter((_, n) => n % 2 === 0)));
+    set("moving", JSON.stringify(whole.filter((_, n) => n % 2 === 1)));
+  } else if (kind === "nudge") for (const part of ["shift", "turn"]) set(part, JSON.stringify([$$(`[data-part="${part}"]`, form).map(i => Number(i.value))]));
+}
+for (const form of $$("form.edit[method=post]:not(#run)")) form.addEventListener("submit", async e => {
+  e.preventDefault();
+  const said = $(".alert", form);
+  await fill(form);
+  const answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  if (answer.redirected && answer.ok) { location.assign(answer.url); return; }
+  said.textContent = await words(answer);
+  said.hidden = false;
+});
+
+// ---- a run in the background ----
+async function follow() {
+  const answer = await fetch("/run.json"), job = await answer.json();
+  const bar = $("#progress"), said = $("#running"), busy = ["waiting", "running", "reporting"].includes(job.state);
+  bar.hidden = !busy;
+  if (job.of) { bar.max = job.of; bar.value = job.done; } else bar.removeAttribute("value");
+  said.textContent = job.state ? [job.state, job.of ? `${job.done} of ${job.of}` : "", job.words].filter(Boolean).join(", ") : "";
+  if (busy) setTimeout(follow, 1000);
+  else if (keep.get("running")) { keep.set("running", false); location.reload(); }
+}
+$("#run")?.addEventListener("submit", async e => {
+  e.preventDefault();
+  const answer = await fetch("/run", { method: "POST", body: new URLSearchParams(new FormData(e.target)) });
+  if (answer.ok) { keep.set("running", true); follow(); } else $("#running").textContent = await words(answer);
+});
+if ($("#run")) follow();
+
+// ---- projections, turned by slider or by dragging ----
+const mip = $("#mip"), angle = $("#angle"), strip = $("#strip");
+function turn() {
+  const one = mip.width / facts.angles;
+  if (!one) return;
+  strip.style.width = `${Math.min(one, strip.parentElement.clientWidth)}px`;
+  mip.style.transform = `translateX(${-one * Number(angle.value) + Math.min(0, (strip.clientWidth - one) / 2)}px)`;
+}
+mip.addEventListener("load", turn);
+if (mip.complete) turn();
+angle.addEventListener("input", turn);
+strip.addEventListener("pointermove", e => { if (e.buttons) { angle.value = (Number(angle.value) + Math.sign(e.movementX) + facts.angles) % facts.angles; turn(); } });
+
+// ---- buttons and keys; NiiVue's own keys would do other things ----
+function setLayout(n) { nv.setCustomLayout(LAYOUTS[n]); press("layout", $(`[data-layout="${n}"]`)); marksSoon(); }
+function show(how) { showing = how; press("regions", $(`[data-regions="${how}"]`)); colourRegions(); marksSoon(); }
+function undo() {
+  if (clicks.length) { clicks = clicks.slice(0, -1); if (tool === "match") nextLandmark(); marksSoon(); }
+  else if (nv.drawBitmap && (tool === "draw" || tool === "erase")) nv.drawUndo();
+  else { const form = $("#take-back"); if (form) { form.hidden = false; form.elements.reason.focus(); } }
+}
+document.addEventListener("click", e => {
+  const b = e.target.closest("button");
+  if (!b) return;
+  if (b.dataset.layout) setLayout(b.dataset.layout);
+  else if (b.dataset.regions) show(b.dataset.regions);
+  else if (b.dataset.tool) take(b.dataset.tool);
+  else if (b.dataset.region) choose(Number(b.dataset.region));
+  else if (b.dataset.redraw) redraw(b.dataset.redraw);
+  else if (b.id === "undo") undo();
+});
+const KEYS = { 1: () => setLayout(1), 2: () => setLayout(2), 3: () => setLayout(3), 4: () => setLayout(4), d: () => take("draw"), e: () => take("erase"), m: () => take("measure"), z: undo, c: () => show(showing === "outline" ? "off" : "outline") };
+document.addEventListener("keydown", e => {
+  if (e.target.matches("input, textarea, select") || e.ctrlKey || e.metaKey || e.altKey || !KEYS[e.key]) return;
+  e.preventDefault(); e.stopImmediatePropagation();
+  KEYS[e.key]();
+}, true);
+
+begin().catch(error => { $("#loading").textContent = `The image cannot be shown: ${error.message}`; viewer.dataset.state = "failed"; });
+}

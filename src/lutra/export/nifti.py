@@ -51,7 +51,8 @@ def gzipped_nifti(
     """
     if values.dtype.kind == "f" and _whole(values):
         values = values.astype(np.int16)
-    header = nib.Nifti1Header()
+    make: Any = nib.Nifti1Header
+    header = make()
     header.set_data_dtype(values.dtype)
     header.set_data_shape(values.shape)
     header.set_sform(LPS_TO_RAS @ affine_lps_mm, code="scanner")

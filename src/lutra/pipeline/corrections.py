@@ -16,15 +16,23 @@ from lutra.core.errors import InputError, Undetermined, UsageError
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.lesion import Lock
 from lutra.core.region import Region, RegionKind, RegionOrigin
-from lutra.core.response import DiameterPair
 from lutra.core.transform import Transform
 from lutra.imaging.lines import drawn_diameters, drawn_on_region
 from lutra.ingest import LandmarkPairs, read_itk_transform, read_label_map
 from lutra.pipeline.conductor import Conductor, Made, user
 from lutra.pipeline.contained import Contained, contained
-from lutra.pipeline.edits import Value, lock_target, make_edit, region_target, transform_target, transforms_of
+from lutra.pipeline.edits import (
+    Value,
+    lock_target,
+    make_edit,
+    region_target,
+    require_frame,
+    transform_target,
+    transforms_of,
+)
 from lutra.pipeline.record import stored_region
 from lutra.pipeline.regions import place_drawn
+from lutra.reference.region_names import LESION_CODE
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import StudyFolder
@@ -240,6 +248,7 @@ def draw_region(
     there = contained(study.ledger, study.store, subject_id)
     header = there.header(series)
     region = evolve(drawn, referenced_series_uid=header.series_uid)
+    require_frame(region, header)
     before = _region_named(study, there, header.series_uid, drawn.name)
     if before is not None:
         region = evolve(
@@ -261,27 +270,30 @@ def draw_region(
     )
 
 
-def region_from_file(there: Contained, series: str, name: str, file: Path, kind: RegionKind, by: str) -> Region:
+def region_from_file(
+    study: StudyFolder, subject_id: str, series: str, name: str, file: Path, kind: RegionKind
+) -> Region:
     """Read a mask as a region of a series.
 
     Raises
     ------
     InputError
         If the file cannot be read, or does not hold just one region.
+    UsageError
+        If there is no such series.
     """
-    header = there.header(series)
+    header = contained(study.ledger, study.store, subject_id).header(series)
     outcome = read_label_map(file, None, header.series_uid)
     regions = outcome.value or ()
-    if len(regions) != 1 or header.grid is None:
-        text = "; ".join(f.text for f in outcome.findings if f.severity is Severity.ERROR)
+    if len(regions) != 1:
+        refused = "; ".join(f.text for f in outcome.findings if f.severity is Severity.ERROR)
         raise InputError(
-            text or f"{len(regions)} labels", where=str(file), required="one region: a mask of an image", do="split it"
+            refused or f"{len(regions)} labels", where=str(file), required="one region: a mask of an image"
         )
     (read,) = regions
-    grid = evolve(read.grid, frame_of_reference=header.grid.frame_of_reference)
-    return evolve(
-        read, name=name, kind=kind, grid=grid, origin=RegionOrigin.DRAWN, source=f"set by {by}, {read.source}"
-    )
+    grid = evolve(read.grid, frame_of_reference=header.frame_of_reference)
+    code = LESION_CODE if kind is RegionKind.LESION else None
+    return evolve(read, name=name, kind=kind, code=code, grid=grid, origin=RegionOrigin.DRAWN)
 
 
 def _set_transform(

@@ -11,6 +11,7 @@ from lutra.core.frozen import FrozenMap
 from lutra.core.lesion import Lock
 from lutra.core.region import Region
 from lutra.core.response import DiameterPair
+from lutra.core.study import SeriesHeader
 from lutra.core.transform import Transform
 from lutra.pipeline.conductor import user
 from lutra.pipeline.contained import Contained, contained
@@ -155,6 +156,23 @@ def region_target(region: Region) -> str:
     return f"{region.referenced_series_uid} {region.name}"
 
 
+def require_frame(region: Region, header: SeriesHeader) -> None:
+    """Raise unless a region is in the frame of reference of a series.
+
+    Raises
+    ------
+    UsageError
+        If it is not, or the series has none.
+    """
+    if not header.frame_of_reference or region.grid.frame_of_reference != header.frame_of_reference:
+        raise UsageError(
+            f"region {region.name!r} is in frame {region.grid.frame_of_reference or 'unknown'}",
+            where=header.series_uid,
+            required=f"the frame of the series, {header.frame_of_reference or 'which has none'}",
+            do="draw it on this image, or on another of its frame",
+        )
+
+
 def _require_belonging(kind: EditKind, target: str, value: Value, there: Contained) -> None:
     """Raise unless the target is in the subject and the value is about it."""
     first, _, second = target.partition(" ")
@@ -180,13 +198,7 @@ def _require_belonging(kind: EditKind, target: str, value: Value, there: Contain
             there.require_lesion(second)
             named = target
         case Region():
-            header = there.header(first)
-            if not header.frame_of_reference or value.grid.frame_of_reference != header.frame_of_reference:
-                raise UsageError(
-                    f"region {value.name!r} is in frame {value.grid.frame_of_reference or 'unknown'}",
-                    where=first,
-                    required=f"the frame of the series, {header.frame_of_reference or 'which has none'}",
-                )
+            require_frame(value, there.header(first))
             named = region_target(value)
     if named != target:
         raise UsageError(f"the value is about {named}", where=target, required="the same")

@@ -170,7 +170,9 @@ class SubjectImages:
     # ---- one image on another ----
     def others(self, fixed: ImageView) -> tuple[tuple[ImageView, str], ...]:
         """Every other image, and in words how it is known to lie on this one."""
-        known = {frozenset((t.fixed_frame, t.moving_frame)): t for t in transforms_of(self.study, self.there.subject_id)}
+        known = {
+            frozenset((t.fixed_frame, t.moving_frame)): t for t in transforms_of(self.study, self.there.subject_id)
+        }
         found = []
         for image in self.all:
             frames = frozenset((fixed.grid.frame_of_reference, image.grid.frame_of_reference))
@@ -216,7 +218,7 @@ class SubjectImages:
         raise UsageError(f"no region {name!r} on {image.label}")
 
     def labels(self, image: ImageView) -> npt.NDArray[np.uint16]:
-        """Number every voxel after its region, see :class:`RegionView`; a lesion in an organ goes before it. (i, j, k)"""
+        """Give every voxel the number of its region, see :class:`RegionView`; a lesion goes before its organ. (i, j, k)"""
         numbers = np.zeros(image.grid.shape, np.uint16)
         for number, (_, observation) in enumerate(self._observed(image.series_uid), start=1):
             region = self._stored(observation)
@@ -225,7 +227,9 @@ class SubjectImages:
 
     def _observed(self, series_uid: str) -> Iterator[tuple[str, ObservationRecord]]:
         """Regions on a series with their lesions; what is measured in a region without being one is left out."""
-        organs = (("", o) for o in self.record.organs if o.region_name != BURDEN and not o.region_name.endswith(SPHERES))
+        organs = (
+            ("", o) for o in self.record.organs if o.region_name != BURDEN and not o.region_name.endswith(SPHERES)
+        )
         lesions = ((lesion.lesion_id, o) for lesion in self.record.lesions for o in lesion.observations)
         return ((i, o) for i, o in (*organs, *lesions) if o.series_uid == series_uid)
 
@@ -245,7 +249,9 @@ class SubjectImages:
         findings = self._conductor.findings([m.receipt for m in steps])
         if made is not None:
             findings = (*(f for f in made.findings if region.name in f.text), *findings)
-        measured: Measurements | None = self._conductor.value(observation.measurements) if observation.measurements else None
+        measured: Measurements | None = (
+            self._conductor.value(observation.measurements) if observation.measurements else None
+        )
         volume = measured.values.get("volume") if measured else None
         centre = region.centroid_lps_mm
         return RegionView(

@@ -51,7 +51,9 @@ def drawn_region(
     box = trimmed((0, 0, 0), share.astype(np.float32))
     if box is None or not mask.any():
         raise InputError(
-            f"nothing is drawn of “{name}”", required="a voxel", do="draw it; a region that should not be there is taken back"
+            f"nothing is drawn of “{name}”",
+            required="a voxel",
+            do="draw it; a region that should not be there is taken back",
         )
     if base is None or before is None:
         code = LESION_CODE if kind is RegionKind.LESION else None

@@ -28,7 +28,6 @@ from lutra.web.access import (
     allowed,
     refuse_forged,
     refuse_other_origins,
-    signed_in,
     with_headers,
 )
 from lutra.web.answers import Form, FormData, checked_form, form_of, page, study_of
@@ -210,7 +209,7 @@ def _file(request: Request, folder: Path, path: str) -> Response:
         raise HTTPException(404, "it may not have been made yet: run the study and its report")
     if file.suffix == ".html":
         pages: Pages = request.app.state.pages
-        return Response(pages.with_way_home(file.read_text("utf-8")), media_type="text/html")
+        return Response(pages.with_way_home(file.read_text("utf-8"), path), media_type="text/html")
     return FileResponse(file)
 
 

@@ -97,7 +97,9 @@ def _settings(role: Role, asked: Form) -> DelineationSettings:
         asked_for = {"level": value} if method is Method.FIXED else {"share": value}
         return evolve(usual, method=method, search_radius_mm=radius_mm, **asked_for)
     except ValueError as error:
-        raise UsageError(f"a threshold that cannot be read: {error}", required="a method, its value, a radius in mm") from error
+        raise UsageError(
+            f"a threshold that cannot be read: {error}", required="a method, its value, a radius in mm"
+        ) from error
 
 
 def _holds(region: Region, point_lps_mm: Points) -> bool:
@@ -137,7 +139,7 @@ def _landmarks(asked: _Asked) -> None:
     fixed, moving = asked.points("fixed"), asked.images.transform(on, asked.other).moving_points(shown)
     if fixed.shape != moving.shape:
         raise UsageError(f"{len(fixed)} points on one image and {len(moving)} on the other", required="pairs")
-    pairs = LandmarkPairs(fixed, moving, tuple(f"{n}" for n in range(1, len(fixed) + 1)))
+    pairs = LandmarkPairs(names=tuple(str(n + 1) for n in range(len(fixed))), fixed_lps_mm=fixed, moving_lps_mm=moving)
     fit_landmarks(
         asked.images.study, asked.images.there.subject_id, on.series_uid, asked.other.series_uid, pairs, **asked.who
     )

@@ -43,13 +43,14 @@ UNITS = {
     Role.OTHER_MR: ("", 1.0),
 }
 """Unit a value is shown in, and the factor from the inside unit to it."""
+LAST_EDITS = 5
 HIDDEN = "hidden from response readers"
 
 Viewer = Annotated[Session, Depends(allowed("images"))]
 
 
 @frozen
-class _Seen:
+class _SeenBy:
     """What a person may see of a subject's images."""
 
     images: SubjectImages
@@ -78,24 +79,35 @@ class _Seen:
 
 def add_images(app: FastAPI) -> None:
     """Add the routes."""
-    strips: OrderedDict[str, bytes] = OrderedDict()
+    for add in (_pages, _voxels, _projections, _thresholds, _edits):
+        add(app)
 
-    def seen(subject: str, session: Session) -> _Seen:
-        try:
-            images = SubjectImages(study_of(app), subject)
-        except UsageError as error:
-            raise HTTPException(404, str(error)) from error
-        return _Seen(images, session.account.may(*SEES_DOSES))
 
+def _seen(app: FastAPI, subject: str, session: Session) -> _SeenBy:
+    """Open the images of a subject for a person.
+
+    Raises
+    ------
+    HTTPException
+        404
+    """
+    try:
+        images = SubjectImages(study_of(app), subject)
+    except UsageError as error:
+        raise HTTPException(404, str(error)) from error
+    return _SeenBy(images, session.account.may(*SEES_DOSES))
+
+
+def _pages(app: FastAPI) -> None:
     @app.get("/images/{subject}")
     def listing(request: Request, subject: str, session: Viewer) -> Response:
-        found = seen(subject, session)
+        found = _seen(app, subject, session)
         shown = {i.name for i in found.open}
         return page(request, "images.html", subject=subject, images=found.images.all, shown=shown, hidden=HIDDEN)
 
     @app.get("/images/{subject}/{series}")
     def one(request: Request, subject: str, series: str, session: Viewer, over: str = "") -> Response:
-        found = seen(subject, session)
+        found = _seen(app, subject, session)
         image = found.image(series)
         below = found.images.beneath(image)
         laid = found.image(over) if over else (image if below != image else None)
@@ -103,9 +115,9 @@ def add_images(app: FastAPI) -> None:
         how = found.images.transform(below, laid).method if laid else ""
         regions = _regions(found, image)
         edits = edits_of(found.images.study, subject)
-        may_edit, may_run = (session.account.may(*RULES[what]) for what in ("edit images", "run"))
+        may_edit, may_run, sees_edits = (session.account.may(*RULES[what]) for what in ("edit images", "run", "edits"))
         facts = {
-            "at": f"/images/{subject}/{series}",
+            "at": f"/images/{quote(subject)}/{image.name}",
             "below": _layer(found, below, below),
             "over": _layer(found, laid, below) if laid else None,
             "regions": [_facts(region) for region in regions],
@@ -123,15 +135,17 @@ def add_images(app: FastAPI) -> None:
             regions=regions,
             lesions=found.images.there.lesions,
             facts=facts,
-            open_edits=[(e, state_of(e, edits)) for e in edits[::-1][:5]],
+            last_edits=[(e, state_of(e, edits)) for e in edits[::-1][:LAST_EDITS]] if sees_edits else [],
             seen=edits[-1].number if edits else 0,
             may_edit=may_edit,
             may_run=may_run,
         )
 
+
+def _voxels(app: FastAPI) -> None:
     @app.get("/images/{subject}/{series}/volume.nii.gz")
     def voxels(subject: str, series: str, session: Viewer, on: str = "") -> Response:
-        found = seen(subject, session)
+        found = _seen(app, subject, session)
         image = found.image(series)
         volume = found.images.carried(found.image(on), image) if on else found.images.volume(image)
         chunks = gzipped_nifti(volume.values, volume.grid.affine_lps_mm, volume.unit.value)
@@ -139,14 +153,28 @@ def add_images(app: FastAPI) -> None:
 
     @app.get("/images/{subject}/{series}/regions.nii.gz")
     def labels(subject: str, series: str, session: Viewer) -> Response:
-        found = seen(subject, session)
+        found = _seen(app, subject, session)
         image = found.image(series)
         chunks = gzipped_nifti(found.images.labels(image), image.grid.affine_lps_mm, "regions")
         return StreamingResponse(chunks, media_type=NIFTI)
 
+    @app.get("/images/{subject}/{series}/region.nii.gz")
+    def mask(subject: str, series: str, session: Viewer, name: str = "", on: str = "") -> Response:
+        found = _seen(app, subject, session)
+        image = found.image(series)
+        try:
+            region = found.images.region(image, name)
+        except UsageError as error:
+            raise HTTPException(404, str(error)) from error
+        return _mask(region, found.image(on) if on else image)
+
+
+def _projections(app: FastAPI) -> None:
+    strips: OrderedDict[str, bytes] = OrderedDict()
+
     @app.get("/images/{subject}/{series}/projections.png")
     def projections(subject: str, series: str, session: Viewer) -> Response:
-        found = seen(subject, session)
+        found = _seen(app, subject, session)
         image = found.image(series)
         key = image.image.reference
         if key not in strips:
@@ -160,19 +188,11 @@ def add_images(app: FastAPI) -> None:
                 strips.popitem(last=False)
         return Response(strips[key], media_type="image/png")
 
-    @app.get("/images/{subject}/{series}/region.nii.gz")
-    def mask(subject: str, series: str, session: Viewer, name: str = "", on: str = "") -> Response:
-        found = seen(subject, session)
-        image = found.image(series)
-        try:
-            region = found.images.region(image, name)
-        except UsageError as error:
-            raise HTTPException(404, str(error)) from error
-        return _mask(found, region, found.image(on) if on else image)
 
+def _thresholds(app: FastAPI) -> None:
     @app.get("/images/{subject}/{series}/threshold.json")
     def threshold(request: Request, subject: str, series: str, session: Viewer) -> Mapping[str, Any]:
-        found = seen(subject, session)
+        found = _seen(app, subject, session)
         grown = grown_from(found.images, found.image(series), dict(request.query_params))
         says = [f.text for f in grown.findings]
         if grown.value is None:
@@ -181,25 +201,27 @@ def add_images(app: FastAPI) -> None:
 
     @app.get("/images/{subject}/{series}/threshold.nii.gz")
     def grown_mask(request: Request, subject: str, series: str, session: Viewer, on: str = "") -> Response:
-        found = seen(subject, session)
+        found = _seen(app, subject, session)
         image = found.image(series)
         grown = grown_from(found.images, image, dict(request.query_params))
         if grown.value is None:
             raise HTTPException(404, "; ".join(f.text for f in grown.findings))
-        return _mask(found, grown.value, found.image(on) if on else image)
+        return _mask(grown.value, found.image(on) if on else image)
 
+
+def _edits(app: FastAPI) -> None:
     @app.post("/images/{subject}/{series}/edits")
     def edit(
         subject: str, series: str, form: FormData, session: Annotated[Session, Depends(allowed("edit images"))]
     ) -> Response:
-        found = seen(subject, session)
+        found = _seen(app, subject, session)
         image = found.image(series)
         make(found.images, image, form, session.account.name)
         over = f"?over={form['over']}" if found.images.known(form.get("over", "")) else ""
         return RedirectResponse(f"/images/{quote(subject)}/{image.name}{over}", 303)
 
 
-def _mask(found: _Seen, region: Region, on: ImageView) -> Response:
+def _mask(region: Region, on: ImageView) -> Response:
     """Answer with a region as whole voxels of an image in its frame."""
     if region.grid.frame_of_reference != on.grid.frame_of_reference:
         raise HTTPException(404, f"“{region.name}” is in another frame of reference than {on.label}")
@@ -207,13 +229,14 @@ def _mask(found: _Seen, region: Region, on: ImageView) -> Response:
     return StreamingResponse(chunks, media_type=NIFTI)
 
 
-def _layer(found: _Seen, image: ImageView, on: ImageView) -> Mapping[str, Any]:
+def _layer(found: _SeenBy, image: ImageView, on: ImageView) -> Mapping[str, Any]:
     """Say where an image is to be had, and how it is shown."""
     shown, same = found.images.shown(image), image.name == on.name
     return {
         "name": image.name,
         "label": image.label,
-        "url": f"/images/{quote(found.images.there.subject_id)}/{image.name}/volume.nii.gz" + ("" if same else f"?on={on.name}"),
+        "url": f"/images/{quote(found.images.there.subject_id)}/{image.name}/volume.nii.gz"
+        + ("" if same else f"?on={on.name}"),
         "low": shown.low,
         "high": shown.high,
         "scale": shown.scale,
@@ -222,7 +245,7 @@ def _layer(found: _Seen, image: ImageView, on: ImageView) -> Mapping[str, Any]:
     }
 
 
-def _regions(found: _Seen, image: ImageView) -> tuple[RegionView, ...]:
+def _regions(found: _SeenBy, image: ImageView) -> tuple[RegionView, ...]:
     """Regions on an image; to a reader of response without doubts that speak of uptake."""
     regions = found.images.regions(image)
     if found.everything:

@@ -34,7 +34,7 @@ const LAYOUTS = {
 const layers = [["below", facts.below], ["over", facts.over]].filter(([, layer]) => layer);
 const windows = {};
 for (const [key, layer] of layers) windows[key] = keep.get(key + layer.name) || [layer.low, layer.high];
-let over = null, labels = null, chosen = 0, showing = "outline";
+let labels = null, chosen = 0, showing = "outline";
 
 async function load(url, options) {
   const answer = await fetch(url);
@@ -42,19 +42,19 @@ async function load(url, options) {
   return niivue.NVImage.loadFromUrl({ ...options, name: "image.nii.gz", url: await answer.arrayBuffer() });
 }
 async function begin() {
-  await nv.attachToCanvas(gl);
   const wanted = layers.map(([key, layer]) => load(layer.url, { colormap: MAP_OF[layer.scale], cal_min: windows[key][0], cal_max: windows[key][1], opacity: key === "over" ? 0.6 : 1 }));
   if (facts.regions.length) wanted.push(load(facts.at + "/regions.nii.gz", {}));
-  for (const volume of await Promise.all(wanted)) nv.addVolume(volume);
-  over = facts.over ? nv.volumes[1] : null;
-  labels = facts.regions.length ? nv.volumes[nv.volumes.length - 1] : null;
+  await nv.attachToCanvas(gl);
   nv.setSliceType(3);
   nv.setCustomLayout(LAYOUTS[1]);
-  nv.setDrawColormap("_slicer3d");
   nv.setDrawOpacity(0.7);
-  if (over) over.colormapType = 1;
-  for (const [key] of layers) applyWindow(key);
+  const volumes = await Promise.all(wanted);
+  if (facts.over) volumes[1].colormapType = 1;
+  labels = facts.regions.length ? volumes[volumes.length - 1] : null;
   colourRegions();
+  nv.volumes = volumes.slice(0, -1);
+  nv.addVolume(volumes[volumes.length - 1]);  // one pass over all slices of all layers, not one for each
+  for (const [key] of layers) sayWindow(key);
   const at = keep.get("at"), first = facts.regions.find(r => r.lesion) || facts.regions[0];
   if (at) goTo(at); else if (first) goTo(first.centre);
   viewer.dataset.state = "ready";
@@ -63,10 +63,14 @@ async function begin() {
 
 // ---- windows ----
 function applyWindow(key) {
-  const n = key === "below" ? 0 : 1, layer = facts[key], [low, high] = windows[key];
+  const n = key === "below" ? 0 : 1, [low, high] = windows[key];
   nv.volumes[n].cal_min = low;
   nv.volumes[n].cal_max = high;
   nv.updateGLVolume();
+  sayWindow(key);
+}
+function sayWindow(key) {
+  const layer = facts[key];
   for (const input of $$(`[data-window="${key}"]`)) input.value = Number((windows[key][input.dataset.end === "low" ? 0 : 1] * layer.factor).toPrecision(4));
   $("#shown").textContent = layers.map(([k, l]) => `${l.label}: ${windows[k].map(v => Number((v * l.factor).toPrecision(3))).join(" to ")} ${l.unit}`).join(", under ") + field();
 }
@@ -97,7 +101,7 @@ function colourRegions() {
   labels.setColormapLabel({ R: channel(0), G: channel(1), B: channel(2), A: line.map(n => of(n) < 0 ? 0 : 255), I: line, labels: line.map(n => facts.regions[of(n)]?.name || "") });
   labels.opacity = { outline: 0.06, fill: 0.45, off: 0 }[showing];
   nv.opts.atlasOutline = showing === "off" ? 0 : 0.9;
-  nv.updateGLVolume();
+  if (nv.volumes.length) nv.updateGLVolume();
 }
 function goTo([l, p, s]) {
   nv.scene.crosshairPos = nv.mm2frac([-l, -p, s]);

@@ -137,6 +137,17 @@ class SubjectImages:
                 return image
         raise UsageError(f"no image {name!r} in {self.there.subject_id}")
 
+    @cached_property
+    def changed_since_run(self) -> int:
+        """Edits made since the subject was run: what is shown is from before them."""
+        subject = self.there.subject_id
+        runs = [
+            datetime.fromisoformat(entry["at"])
+            for entry in self.study.ledger.audit_trail()
+            if entry["action"] == "run" and subject in entry["detail"]["subjects"]
+        ]
+        return sum(edit.at > max(runs) for edit in self.study.ledger.edits(subject)) if runs else 0
+
     def volume(self, image: ImageView) -> Volume:
         """Load the voxels of an image, in the unit of the study."""
         volume: Volume = self._conductor.value(image.image)

@@ -111,7 +111,7 @@ def _pages(app: FastAPI) -> None:
         image = found.image(series)
         below = found.images.beneath(image)
         laid = found.image(over) if over else (image if below != image else None)
-        others = [(i, how) for i, how in found.images.others(below) if i in found.open and i not in (image, laid)]
+        others = [(i, how) for i, how in found.images.others(below) if i in found.open and i != image]
         how = found.images.transform(below, laid).method if laid else ""
         regions = _regions(found, image)
         edits = edits_of(found.images.study, subject)
@@ -137,6 +137,7 @@ def _pages(app: FastAPI) -> None:
             facts=facts,
             last_edits=[(e, state_of(e, edits)) for e in edits[::-1][:LAST_EDITS]] if sees_edits else [],
             seen=edits[-1].number if edits else 0,
+            pending=found.images.changed_since_run,
             may_edit=may_edit,
             may_run=may_run,
         )

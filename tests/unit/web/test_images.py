@@ -248,7 +248,9 @@ def test_a_drawn_region_is_what_the_next_run_measures(enter: Enter, root: Path) 
         f"{CT} {LESION}",
         "seen by eye",
     )
+    assert "1 change since the last run" in client.get(HERE).text
     study.run(["P1"])
+    assert "since the last run" not in client.get(HERE).text
     after = nifti(client, f"{HERE}/region.nii.gz?name={LESION}")
     np.testing.assert_array_equal(np.asarray(after.dataobj), mask)
     assert f"{mask.sum() * GRID.voxel_volume_ml:.3g} mL" in client.get(HERE).text

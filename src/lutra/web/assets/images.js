@@ -13,7 +13,7 @@ const steps = Array.from({ length: 256 }, (_, n) => n);
 const clip = v => Math.max(0, Math.min(255, Math.round(v)));
 const MAPS = {
   "lutra-inverted": { R: [255, 0], G: [255, 0], B: [255, 0], A: [255, 255], I: [0, 255] },
-  "lutra-hot": { R: steps.map(n => clip(3 * n)), G: steps.map(n => clip(3 * n - 255)), B: steps.map(n => clip(3 * n - 510)), A: steps.map(n => clip(6 * n)), I: steps },
+  "lutra-hot": { R: steps.map(n => clip(3 * n)), G: steps.map(n => clip(3 * n - 255)), B: steps.map(n => clip(3 * n - 510)), A: steps.map(n => clip(3 * n)), I: steps },
 };
 const MAP_OF = { grey: "gray", inverted: "lutra-inverted", hot: "lutra-hot" };
 const token = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -21,7 +21,7 @@ const rgb = hex => [1, 3, 5].map(n => parseInt(hex.slice(n, n + 2), 16));
 
 // ---- voxels ----
 const nv = new niivue.Niivue({
-  dragAndDropEnabled: false, isRadiologicalConvention: true, sagittalNoseLeft: true, backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.35], crosshairWidth: 0.5, crosshairGap: 6,
+  dragAndDropEnabled: false, isRadiologicalConvention: true, sagittalNoseLeft: true, backColor: [0, 0, 0, 1], crosshairColor: [1, 1, 1, 0.35], crosshairWidth: 1, crosshairGap: 8,
   crosshairWidthUnit: "mm", fontColor: [0.8, 0.8, 0.8, 1], logLevel: "error", loadingText: "", multiplanarShowRender: 0, isNearestInterpolation: false,
   scrollRequiresFocus: false, maxDrawUndoBitmaps: 16,
 });
@@ -29,6 +29,7 @@ for (const [name, map] of Object.entries(MAPS)) nv.addColormap(name, map);
 const AXIAL = 0, CORONAL = 1, SAGITTAL = 2;
 const LAYOUTS = {
   1: [{ sliceType: AXIAL, position: [0, 0, 0.64, 1] }, { sliceType: CORONAL, position: [0.64, 0, 0.36, 0.5] }, { sliceType: SAGITTAL, position: [0.64, 0.5, 0.36, 0.5] }],
+  tall: [{ sliceType: AXIAL, position: [0, 0, 1, 0.6] }, { sliceType: CORONAL, position: [0, 0.6, 0.5, 0.4] }, { sliceType: SAGITTAL, position: [0.5, 0.6, 0.5, 0.4] }],
   2: [{ sliceType: AXIAL, position: [0, 0, 1, 1] }], 3: [{ sliceType: CORONAL, position: [0, 0, 1, 1] }], 4: [{ sliceType: SAGITTAL, position: [0, 0, 1, 1] }],
 };
 const layers = [["below", facts.below], ["over", facts.over]].filter(([, layer]) => layer);
@@ -46,7 +47,7 @@ async function begin() {
   if (facts.regions.length) wanted.push(load(facts.at + "/regions.nii.gz", {}));
   await nv.attachToCanvas(gl);
   nv.setSliceType(3);
-  nv.setCustomLayout(LAYOUTS[1]);
+  setLayout(1);
   nv.setDrawOpacity(0.7);
   const volumes = await Promise.all(wanted);
   if (facts.over) volumes[1].colormapType = 1;
@@ -163,7 +164,7 @@ nv.onLocationChange = at => {
   $("#where").textContent = `L ${here[0].toFixed(1)}  P ${here[1].toFixed(1)}  S ${here[2].toFixed(1)} mm   ${values.join("   ")}${named ? "   " + named.name : ""}`;
   marksSoon();
 };
-new ResizeObserver(marksSoon).observe(gl);
+new ResizeObserver(() => { if (nv.volumes.length) setLayout(layout); }).observe(gl);
 gl.addEventListener("wheel", marksSoon, { passive: true });
 
 // ---- tools ----
@@ -300,7 +301,13 @@ angle.addEventListener("input", turn);
 strip.addEventListener("pointermove", e => { if (e.buttons) { angle.value = (Number(angle.value) + Math.sign(e.movementX) + facts.angles) % facts.angles; turn(); } });
 
 // ---- buttons and keys; NiiVue's own keys would do other things ----
-function setLayout(n) { nv.setCustomLayout(LAYOUTS[n]); press("layout", $(`[data-layout="${n}"]`)); marksSoon(); }
+let layout = 1;
+function setLayout(n) {
+  layout = n;
+  nv.setCustomLayout(LAYOUTS[n === 1 && gl.clientHeight > gl.clientWidth ? "tall" : n]);
+  press("layout", $(`[data-layout="${n}"]`));
+  marksSoon();
+}
 function show(how) { showing = how; press("regions", $(`[data-regions="${how}"]`)); colourRegions(); marksSoon(); }
 function undo() {
   if (clicks.length) { clicks = clicks.slice(0, -1); if (tool === "match") nextLandmark(); marksSoon(); }
@@ -310,7 +317,7 @@ function undo() {
 document.addEventListener("click", e => {
   const b = e.target.closest("button");
   if (!b) return;
-  if (b.dataset.layout) setLayout(b.dataset.layout);
+  if (b.dataset.layout) setLayout(Number(b.dataset.layout));
   else if (b.dataset.regions) show(b.dataset.regions);
   else if (b.dataset.tool) take(b.dataset.tool);
   else if (b.dataset.region) choose(Number(b.dataset.region));

@@ -288,7 +288,7 @@ def test_a_region_and_a_line_are_drawn_run_and_the_decision_is_signed(
     assert view.volume_ml == pytest.approx(region.volume_ml, rel=1e-6)
     assert view.lesion_id not in ("", "L01")
     page.click(f"[data-region='{view.number}']")
-    assert like(room.look(), 255, 216, 77) > 100, "it is outlined in the colour of what is chosen"
+    assert like(room.look(), 255, 95, 162) > 100, "it is outlined in the colour of what is chosen"
 
     page.click("form.who button")
     room.enter("physician")
@@ -300,6 +300,30 @@ def test_a_region_and_a_line_are_drawn_run_and_the_decision_is_signed(
     page.wait_for_selector("text=the-physician, >> visible=true")
     subject = study.records()[0].subject.subject_id
     assert [(v, by) for _, v, by in signed(study, subject)] == [("DELAY", "the-physician")]
+
+
+def test_a_lesion_is_grown_from_a_point_and_shown_before_it_is_set(
+    room: Room, root: Path, images: Callable[[], SubjectImages]
+) -> None:
+    room.enter("physicist")
+    page, pet = room.page, of_role(images(), "sstr-pet")
+    room.image(pet)
+    number = next(r.number for r in images().regions(images().image(pet)) if r.lesion_id == "L02")
+    page.click(f"[data-region='{number}']")
+    page.click("[data-tool=grow]")
+    page.click("[data-regions=off]")
+    before = red(room.look())
+    page.click("#grow .btn")
+    page.wait_for_selector("#grown:has-text('mL')")
+    assert red(room.look()) > before + 50, "what was found is on the screen"
+    said_ml = float(page.text_content("#grown").split(" mL")[0])
+    count = len(edits_of(StudyFolder(root)))
+    room.send("form[data-for=draw]", "by threshold", name="lesion 2 by threshold")
+    made = edits_of(StudyFolder(root))
+    assert len(made) == count + 1
+    region = StudyFolder(root).store.get(made[-1].value)
+    assert region.volume_ml == pytest.approx(said_ml, rel=0.01)
+    assert region.delineation.startswith("threshold: ")
 
 
 def test_a_reader_is_not_shown_what_belongs_to_therapy(room: Room, images: Callable[[], SubjectImages]) -> None:

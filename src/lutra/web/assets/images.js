@@ -16,6 +16,7 @@ const MAPS = {
   "lutra-hot": { R: steps.map(n => clip(3 * n)), G: steps.map(n => clip(3 * n - 255)), B: steps.map(n => clip(3 * n - 510)), A: steps.map(n => clip(3 * n)), I: steps },
 };
 const MAP_OF = { grey: "gray", inverted: "lutra-inverted", hot: "lutra-hot" };
+const ORGAN = [150, 158, 162];
 const token = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const rgb = hex => [1, 3, 5].map(n => parseInt(hex.slice(n, n + 2), 16));
 
@@ -93,8 +94,8 @@ $("#opacity")?.addEventListener("input", e => nv.setOpacity(1, Number(e.target.v
 function colourRegions() {
   if (!labels) return;
   const white = !facts.over && facts.below.scale === "inverted";
-  const lesion = rgb(token(white ? "--img-contour-pet" : "--img-contour")), organ = [150, 158, 162], mark = white ? [199, 95, 8] : rgb(token("--img-mark"));
-  const colour = r => r.number === chosen ? mark : r.kind === "lesion" ? lesion : organ;
+  const lesion = rgb(token(white ? "--img-contour-pet" : "--img-contour")), mark = rgb(token("--img-chosen"));
+  const colour = r => r.number === chosen ? mark : r.kind === "lesion" ? lesion : ORGAN;
   const all = facts.regions.map(colour), last = Math.max(...facts.regions.map(r => r.number));
   const of = n => facts.regions.findIndex(r => r.number === n);
   const line = Array.from({ length: last + 1 }, (_, n) => n);
@@ -144,9 +145,9 @@ function drawMarks() {
   const mark = token("--img-mark");
   if (showing !== "off") for (const r of facts.regions) for (const ends of r.lines) line(ends, mark);
   if (tool === "measure") {
-    clicks.forEach((at, n) => dot(at, "#ff5fa2", String(n + 1)));
-    if (clicks.length > 1) line(clicks.slice(0, 2), "#ff5fa2");
-    if (clicks.length > 3) line(clicks.slice(2, 4), "#ff5fa2");
+    clicks.forEach((at, n) => dot(at, token("--img-chosen"), String(n + 1)));
+    if (clicks.length > 1) line(clicks.slice(0, 2), token("--img-chosen"));
+    if (clicks.length > 3) line(clicks.slice(2, 4), token("--img-chosen"));
   }
   if (tool === "match") clicks.forEach((at, n) => dot(at, n % 2 ? mark : token("--img-contour"), String(1 + (n >> 1))));
 }
@@ -207,7 +208,7 @@ async function grow(at) {
   base = null; grown = Object.fromEntries(asked);
   take("grow");
 }
-$("#grow")?.addEventListener("submit", e => e.preventDefault());
+$("#grow")?.addEventListener("submit", e => { e.preventDefault(); if (here) grow(here); });
 function nextLandmark() {
   const moving = clicks.length % 2 === 1;
   nv.setOpacity(1, moving ? 1 : 0);

@@ -16,7 +16,7 @@ const MAPS = {
   "lutra-hot": { R: steps.map(n => clip(3 * n)), G: steps.map(n => clip(3 * n - 255)), B: steps.map(n => clip(3 * n - 510)), A: steps.map(n => clip(3 * n)), I: steps },
 };
 const MAP_OF = { grey: "gray", inverted: "lutra-inverted", hot: "lutra-hot" };
-const ORGAN = [150, 158, 162];
+const ORGAN = "#969ea2";
 const token = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const rgb = hex => [1, 3, 5].map(n => parseInt(hex.slice(n, n + 2), 16));
 
@@ -36,7 +36,7 @@ const LAYOUTS = {
 const layers = [["below", facts.below], ["over", facts.over]].filter(([, layer]) => layer);
 const windows = {};
 for (const [key, layer] of layers) windows[key] = keep.get(key + layer.name) || [layer.low, layer.high];
-let labels = null, chosen = 0, showing = "outline";
+let labels = null, placed = null, chosen = 0, showing = "outline";
 
 async function load(url, options) {
   const answer = await fetch(url);
@@ -46,14 +46,13 @@ async function load(url, options) {
 async function begin() {
   const wanted = layers.map(([key, layer]) => load(layer.url, { colormap: MAP_OF[layer.scale], cal_min: windows[key][0], cal_max: windows[key][1], opacity: key === "over" ? 0.6 : 1 }));
   if (facts.regions.length) wanted.push(load(facts.at + "/regions.nii.gz", {}));
-  await nv.attachToCanvas(gl);
+  await nv.attachToCanvas(gl, false);  // slices need no smoothing of edges, which software rendering pays for
   nv.setSliceType(3);
   setLayout(1);
   nv.setDrawOpacity(0.7);
   const volumes = await Promise.all(wanted);
+  if (facts.regions.length) labels = volumes.pop();
   if (facts.over) volumes[1].colormapType = 1;
-  labels = facts.regions.length ? volumes[volumes.length - 1] : null;
-  colourRegions();
   nv.volumes = volumes.slice(0, -1);
   nv.addVolume(volumes[volumes.length - 1]);  // one pass over all slices of all layers, not one for each
   for (const [key] of layers) sayWindow(key);
@@ -90,20 +89,67 @@ for (const input of $$("[data-window]")) input.addEventListener("change", () => 
 });
 $("#opacity")?.addEventListener("input", e => nv.setOpacity(1, Number(e.target.value)));
 
-// ---- regions ----
-function colourRegions() {
-  if (!labels) return;
-  const white = !facts.over && facts.below.scale === "inverted";
-  const lesion = rgb(token(white ? "--img-contour-pet" : "--img-contour")), mark = rgb(token("--img-chosen"));
-  const colour = r => r.number === chosen ? mark : r.kind === "lesion" ? lesion : ORGAN;
-  const all = facts.regions.map(colour), last = Math.max(...facts.regions.map(r => r.number));
-  const of = n => facts.regions.findIndex(r => r.number === n);
-  const line = Array.from({ length: last + 1 }, (_, n) => n);
-  const channel = c => line.map(n => of(n) < 0 ? 0 : all[of(n)][c]);
-  labels.setColormapLabel({ R: channel(0), G: channel(1), B: channel(2), A: line.map(n => of(n) < 0 ? 0 : 255), I: line, labels: line.map(n => facts.regions[of(n)]?.name || "") });
-  labels.opacity = { outline: 0.06, fill: 0.45, off: 0 }[showing];
-  nv.opts.atlasOutline = showing === "off" ? 0 : 0.9;
-  if (nv.volumes.length) nv.updateGLVolume();
+// ---- regions: lines round their voxels on every slice, or their voxels filled ----
+const white = !facts.over && facts.below.scale === "inverted";
+const region = n => facts.regions.find(r => r.number === n);
+const colour = r => r.number === chosen ? token("--img-chosen") : r.kind === "lesion" ? token(white ? "--img-contour-pet" : "--img-contour") : ORGAN;
+function fillRegions() {
+  const filled = nv.volumes.includes(labels);
+  if (!labels || (showing !== "fill" && !filled)) return;
+  const numbers = Array.from({ length: 1 + Math.max(...facts.regions.map(r => r.number)) }, (_, n) => n);
+  const channel = c => numbers.map(n => region(n) ? rgb(colour(region(n)))[c] : 0);
+  labels.setColormapLabel({ R: channel(0), G: channel(1), B: channel(2), A: numbers.map(n => region(n) ? 255 : 0), I: numbers, labels: numbers.map(n => region(n)?.name || "") });
+  labels.opacity = showing === "fill" ? 0.45 : 0;
+  if (filled) nv.updateGLVolume(); else nv.addVolume(labels);
+}
+function placeLabels() {
+  const { affine, dims } = labels.hdr;
+  const frac = ijk => nv.mm2frac([0, 1, 2].map(row => affine[row][3] + [0, 1, 2].reduce((sum, n) => sum + affine[row][n] * ijk[n], 0)));
+  const origin = frac([0, 0, 0]), steps = [[1, 0, 0], [0, 1, 0], [0, 0, 1]].map(e => frac(e).map((f, n) => f - origin[n]));
+  return { origin, steps, size: dims.slice(1, 4), strides: [1, dims[1], dims[1] * dims[2]] };
+}
+function labelAt(lps) {
+  if (!labels) return null;
+  const { origin, steps, size, strides } = placed ||= placeLabels(), at = nv.mm2frac([-lps[0], -lps[1], lps[2]]);
+  const [x, y, z] = steps, det = (p, q, r) => p[0] * (q[1] * r[2] - q[2] * r[1]) - q[0] * (p[1] * r[2] - p[2] * r[1]) + r[0] * (p[1] * q[2] - p[2] * q[1]);
+  const to = [0, 1, 2].map(n => at[n] - origin[n]), whole = det(x, y, z);
+  const ijk = [det(to, y, z), det(x, to, z), det(x, y, to)].map(d => Math.round(d / whole));
+  return ijk.some((n, axis) => n < 0 || n >= size[axis]) ? null : region(labels.img[ijk.reduce((sum, n, axis) => sum + n * strides[axis], 0)]);
+}
+// Edges between voxels of different regions in the slice that a tile shows; `across` is its axis in the image below.
+function edges(across) {
+  const { origin, steps, size, strides } = placed ||= placeLabels(), at = nv.scene.crosshairPos[across];
+  const along = [0, 1, 2].reduce((best, n) => Math.abs(steps[n][across]) > Math.abs(steps[best][across]) ? n : best, 0);
+  const [a, b] = [0, 1, 2].filter(n => n !== along);
+  const n = Math.round((at - origin[across] - steps[a][across] * size[a] / 2 - steps[b][across] * size[b] / 2) / steps[along][across]);
+  if (n < 0 || n >= size[along]) return null;
+  const point = (u, v) => [0, 1, 2].map(f => f === across ? at : origin[f] + steps[along][f] * n + steps[a][f] * u + steps[b][f] * v);
+  const found = new Map(), add = (number, edge) => { if (number) { if (!found.has(number)) found.set(number, []); found.get(number).push(edge); } };
+  const value = (u, v) => u < 0 || v < 0 || u >= size[a] || v >= size[b] ? 0 : labels.img[n * strides[along] + u * strides[a] + v * strides[b]];
+  for (let v = -1; v < size[b]; v++) for (let u = -1; u < size[a]; u++) {
+    const here = value(u, v), right = value(u + 1, v), down = value(u, v + 1);
+    if (here !== right) { const e = [u + 0.5, v - 0.5, u + 0.5, v + 0.5]; add(here, e); add(right, e); }
+    if (here !== down) { const e = [u - 0.5, v + 0.5, u + 0.5, v + 0.5]; add(here, e); add(down, e); }
+  }
+  return { found, point, middle: [size[a] / 2, size[b] / 2] };
+}
+function drawContours(c, ratio) {
+  for (const [type, across] of [[AXIAL, 2], [CORONAL, 1], [SAGITTAL, 0]]) {
+    const slice = edges(across);
+    if (!slice) continue;
+    const [u0, v0] = slice.middle, [o, x, y] = [[u0, v0], [u0 + 1, v0], [u0, v0 + 1]].map(([u, v]) => onTile(slice.point(u, v), type));
+    if (!o || !x || !y) continue;
+    const put = (u, v) => [0, 1].map(n => o[n] + (u - u0) * (x[n] - o[n]) + (v - v0) * (y[n] - o[n]));
+    const last = n => Number(n === chosen) * 2 + Number(region(n)?.kind === "lesion");
+    for (const number of [...slice.found.keys()].sort((p, q) => last(p) - last(q))) {
+      if (!region(number)) continue;
+      c.strokeStyle = colour(region(number));
+      c.lineWidth = (number === chosen ? 2.2 : 1.5) * ratio;
+      c.beginPath();
+      for (const [u1, v1, u2, v2] of slice.found.get(number)) { c.moveTo(...put(u1, v1)); c.lineTo(...put(u2, v2)); }
+      c.stroke();
+    }
+  }
 }
 function goTo([l, p, s]) {
   nv.scene.crosshairPos = nv.mm2frac([-l, -p, s]);
@@ -114,22 +160,25 @@ function choose(number) {
   chosen = chosen === number ? 0 : number;
   for (const b of $$("[data-region]")) b.setAttribute("aria-pressed", String(Number(b.dataset.region) === chosen));
   for (const about of $$("[data-about]")) about.hidden = Number(about.dataset.about) !== chosen;
-  const region = facts.regions.find(r => r.number === chosen);
-  colourRegions();
-  if (region) goTo(region.lines.length ? middle(region.lines[0]) : region.centre);
+  const shown = region(chosen);
+  fillRegions();
+  marksSoon();
+  if (shown) goTo(shown.lines.length ? middle(shown.lines[0]) : shown.centre);
 }
 const middle = ends => [0, 1, 2].map(n => (ends[0][n] + ends[1][n]) / 2);
 
 // ---- marks: lines and landmarks over the slices ----
 let clicks = [];
-function onSlice(lps) {
-  const frac = nv.mm2frac([-lps[0], -lps[1], lps[2]]);
-  return nv.frac2canvasPosWithTile(frac, AXIAL)?.pos || null;
+function onTile(frac, type) {
+  const found = nv.frac2canvasPosWithTile(frac, type);
+  return found && nv.screenSlices[found.tileIndex]?.axCorSag === type ? found.pos : null;
 }
+const onSlice = lps => onTile(nv.mm2frac([-lps[0], -lps[1], lps[2]]), AXIAL);
 function drawMarks() {
   const ratio = gl.width / Math.max(gl.clientWidth, 1);
   marks.width = gl.width; marks.height = gl.height;
   const c = marks.getContext("2d");
+  if (labels && showing !== "off") drawContours(c, ratio);
   c.lineWidth = 1.6 * ratio;
   const line = (ends, colour) => {
     const [a, b] = ends.map(onSlice);
@@ -154,6 +203,14 @@ function drawMarks() {
 let asked = false;
 const marksSoon = () => { if (!asked) { asked = true; requestAnimationFrame(() => { asked = false; drawMarks(); }); } };
 
+// ---- the right button drags the window ----
+nv.onIntensityChange = volume => {
+  const key = layers[nv.volumes.indexOf(volume)]?.[0];
+  if (!key) return;
+  windows[key] = [volume.cal_min, volume.cal_max];
+  sayWindow(key);
+};
+
 // ---- where the pointer is ----
 let here = null;
 nv.onLocationChange = at => {
@@ -161,7 +218,7 @@ nv.onLocationChange = at => {
   here = [-r, -a, s];
   keep.set("at", here);
   const values = layers.map(([, layer], n) => `${(at.values[n].value * layer.factor).toPrecision(4)} ${layer.unit}`);
-  const named = labels ? facts.regions.find(x => x.number === Math.round(at.values[at.values.length - 1].value)) : null;
+  const named = labelAt(here);
   $("#where").textContent = `L ${here[0].toFixed(1)}  P ${here[1].toFixed(1)}  S ${here[2].toFixed(1)} mm   ${values.join("   ")}${named ? "   " + named.name : ""}`;
   marksSoon();
 };
@@ -190,9 +247,9 @@ $("#filled")?.addEventListener("change", () => take(tool));
 async function redraw(name) {
   base = name; grown = null;
   nv.loadDrawing(await load(`${facts.at}/region.nii.gz?name=${encodeURIComponent(name)}&on=${facts.below.name}`, {}));
-  const form = $('form[data-for="draw"]'), region = facts.regions.find(r => r.name === name);
+  const form = $('form[data-for="draw"]'), known = facts.regions.find(r => r.name === name);
   form.elements.name.value = name;
-  form.elements.what.value = region.kind;
+  form.elements.what.value = known.kind;
   $("#drawn").textContent = `It begins with “${name}” as it is; voxels you leave keep their share.`;
   take("draw");
 }
@@ -309,7 +366,7 @@ function setLayout(n) {
   press("layout", $(`[data-layout="${n}"]`));
   marksSoon();
 }
-function show(how) { showing = how; press("regions", $(`[data-regions="${how}"]`)); colourRegions(); marksSoon(); }
+function show(how) { showing = how; press("regions", $(`[data-regions="${how}"]`)); fillRegions(); marksSoon(); }
 function undo() {
   if (clicks.length) { clicks = clicks.slice(0, -1); if (tool === "match") nextLandmark(); marksSoon(); }
   else if (nv.drawBitmap && (tool === "draw" || tool === "erase")) nv.drawUndo();

@@ -142,7 +142,7 @@ class SubjectImages:
         """Edits made since the subject was run: what is shown is from before them."""
         subject = self.there.subject_id
         runs = [
-            datetime.fromisoformat(entry["at"])
+            datetime.fromisoformat(entry["detail"].get("begun", entry["at"]))
             for entry in self.study.ledger.audit_trail()
             if entry["action"] == "run" and subject in entry["detail"]["subjects"]
         ]
@@ -195,8 +195,10 @@ class SubjectImages:
     def transform(self, fixed: ImageView, moving: ImageView) -> Transform:
         """Map of two images; where none is known the coordinates of both are taken as the same, as a nudge begins."""
         frames = fixed.grid.frame_of_reference, moving.grid.frame_of_reference
-        known = None if frames[0] == frames[1] else known_transform(self.study, self.there.subject_id, *frames)
-        return known or Transform(*frames, np.eye(4), None, SAME_FRAME if frames[0] == frames[1] else NOT_REGISTERED)
+        if frames[0] and frames[0] == frames[1]:
+            return Transform(*frames, np.eye(4), 0.0, SAME_FRAME)
+        known = known_transform(self.study, self.there.subject_id, *frames)
+        return known or Transform(*frames, np.eye(4), None, NOT_REGISTERED)
 
     def carried(self, fixed: ImageView, moving: ImageView) -> Volume:
         """Put an image where it lies on another: on its own voxels, moved as a whole, unless the map bends it."""

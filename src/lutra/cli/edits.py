@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from lutra.pipeline.corrections import Correction
 
 align_app = typer.Typer(no_args_is_help=True, help="Set, import and export how images map to each other.")
-lesion_app = typer.Typer(no_args_is_help=True, help="Say which lesion a region is; redraw its diameter.")
+lesion_app = typer.Typer(
+    no_args_is_help=True, help="Say which lesion a region is; redraw its diameter or the region itself."
+)
 edits_app = typer.Typer(no_args_is_help=True, help="What people changed, and taking it back.")
 
 Three = tuple[float, float, float]
@@ -43,6 +45,14 @@ class FileKind(StrEnum):
 
     ITK = "itk"
     DICOM = "dicom"
+
+
+class RegionKindName(StrEnum):
+    """What a region stands for."""
+
+    LESION = "lesion"
+    ORGAN = "organ"
+    OTHER = "other"
 
 
 @align_app.command("nudge")
@@ -198,6 +208,35 @@ def lesion_line(
         done = redraw_diameter(
             StudyFolder(directory), subject, series, lesion, along, across, reason, expected=expected
         )
+    _say(done, json)
+
+
+@lesion_app.command("region")
+def lesion_region(
+    directory: Dir,
+    subject: Subject,
+    series: Series,
+    name: Annotated[str, typer.Argument(help="Name of a region of that series, or a new one.", show_default=False)],
+    mask: Annotated[
+        Path, typer.Argument(help="NIfTI mask on the series, or elsewhere in its place.", show_default=False)
+    ],
+    *,
+    reason: Reason,
+    kind: Annotated[
+        RegionKindName, typer.Option(help="What a new region is; one that is there stays what it was.")
+    ] = RegionKindName.LESION,
+    expected: Expected = None,
+    json: Json = False,
+) -> None:
+    """Set a region of a series by a mask; what depends on it is computed again by the next run."""
+    from lutra.core.region import RegionKind
+    from lutra.pipeline.corrections import draw_region, region_from_file
+    from lutra.pipeline.study import StudyFolder
+
+    with show.reported():
+        study = StudyFolder(directory)
+        drawn = region_from_file(study, subject, series, name, mask, RegionKind(kind.value))
+        done = draw_region(study, subject, series, drawn, reason, expected=expected)
     _say(done, json)
 
 

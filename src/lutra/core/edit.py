@@ -18,6 +18,8 @@ class EditKind(StrEnum):
     """A :class:`~lutra.core.transform.Transform`; the target is `FIXED_FRAME MOVING_FRAME`."""
     DIAMETER = "diameter"
     """A :class:`~lutra.core.response.DiameterPair`; the target is `SERIES_UID LESION_ID`."""
+    REGION = "region"
+    """A :class:`~lutra.core.region.Region`; the target is `SERIES_UID REGION_NAME`, a region to replace or a new one."""
 
 
 @frozen

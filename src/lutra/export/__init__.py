@@ -6,7 +6,7 @@ Nothing here asks for the time: every date and UID comes from the caller, so the
 from lutra.export.dicom_image import PatientIdentity, write_image_series
 from lutra.export.itk_transform import write_itk_transform
 from lutra.export.mr import write_diffusion_series, write_enhanced_diffusion
-from lutra.export.nifti import write_nifti
+from lutra.export.nifti import gzipped_nifti, write_nifti
 from lutra.export.nm import write_nm_recon
 from lutra.export.rtstruct import write_rtstruct
 from lutra.export.segmentation import Algorithm, write_segmentation
@@ -16,6 +16,7 @@ from lutra.export.uids import stable_uid
 __all__ = [
     "Algorithm",
     "PatientIdentity",
+    "gzipped_nifti",
     "stable_uid",
     "write_diffusion_series",
     "write_enhanced_diffusion",

@@ -12,18 +12,27 @@ from attrs import evolve, frozen
 
 from lutra.align import from_landmarks, nudged
 from lutra.core.edit import Edit, EditKind
-from lutra.core.errors import Undetermined, UsageError
-from lutra.core.finding import Finding, Outcome
+from lutra.core.errors import InputError, Undetermined, UsageError
+from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.lesion import Lock
-from lutra.core.region import Region
-from lutra.core.response import DiameterPair
+from lutra.core.region import Region, RegionKind, RegionOrigin
 from lutra.core.transform import Transform
 from lutra.imaging.lines import drawn_diameters, drawn_on_region
-from lutra.ingest import LandmarkPairs, read_itk_transform
+from lutra.ingest import LandmarkPairs, read_itk_transform, read_label_map
 from lutra.pipeline.conductor import Conductor, Made, user
 from lutra.pipeline.contained import Contained, contained
-from lutra.pipeline.edits import lock_target, make_edit, transform_target, transforms_of
+from lutra.pipeline.edits import (
+    Value,
+    lock_target,
+    make_edit,
+    region_target,
+    require_frame,
+    transform_target,
+    transforms_of,
+)
 from lutra.pipeline.record import stored_region
+from lutra.pipeline.regions import place_drawn
+from lutra.reference.region_names import LESION_CODE
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import StudyFolder
@@ -39,7 +48,7 @@ class Correction:
     """An edit, the value it sets, and the doubts met."""
 
     edit: Edit
-    value: Transform | Lock | DiameterPair
+    value: Value
     findings: tuple[Finding, ...] = ()
 
 
@@ -54,6 +63,7 @@ def nudge(
     reason: str,
     *,
     expected: int | None = None,
+    by: str | None = None,
 ) -> Correction:
     """Move the moving image on the fixed one, from where it lies now.
 
@@ -80,10 +90,10 @@ def nudge(
         "align.nudge",
         _nudged,
         {"transform": before, "shift_lps_mm": np.asarray(shift_mm, float),
-         "rotation_deg": np.asarray(rotation_deg, float), "about_lps_mm": about, "by": user()},
+         "rotation_deg": np.asarray(rotation_deg, float), "about_lps_mm": about, "by": by or user()},
         code="lutra.align",
     )  # fmt: skip
-    return _set_transform(study, subject_id, conductor, made, reason, expected)
+    return _set_transform(study, subject_id, conductor, made, reason, expected, by)
 
 
 def fit_landmarks(
@@ -95,6 +105,7 @@ def fit_landmarks(
     reason: str,
     *,
     expected: int | None = None,
+    by: str | None = None,
 ) -> Correction:
     """Set the rigid transform that fits paired landmarks best.
 
@@ -109,10 +120,10 @@ def fit_landmarks(
         "align.landmarks",
         from_landmarks,
         {"fixed_lps_mm": pairs.fixed_lps_mm, "moving_lps_mm": pairs.moving_lps_mm, "fixed_frame": there.frame(fixed),
-         "moving_frame": there.frame(moving), "names": pairs.names, "by": user()},
+         "moving_frame": there.frame(moving), "names": pairs.names, "by": by or user()},
         code="lutra.align",
     )  # fmt: skip
-    return _set_transform(study, subject_id, conductor, made, reason, expected)
+    return _set_transform(study, subject_id, conductor, made, reason, expected, by)
 
 
 def import_transform(
@@ -124,12 +135,13 @@ def import_transform(
     reason: str,
     *,
     expected: int | None = None,
+    by: str | None = None,
 ) -> Correction:
     """Accept the transform of an ITK text file; its content, not the file, is kept."""
     there = contained(study.ledger, study.store, subject_id)
     transform = read_itk_transform(file, there.frame(fixed), there.frame(moving))
-    transform = evolve(transform, method=f"{transform.method}, accepted by {user()}")
-    return _set(study, subject_id, EditKind.TRANSFORM, transform_target(transform), transform, reason, expected)
+    transform = evolve(transform, method=f"{transform.method}, accepted by {by or user()}")
+    return _set(study, subject_id, EditKind.TRANSFORM, transform_target(transform), transform, reason, expected, by)
 
 
 def known_transform(study: StudyFolder, subject_id: str, fixed_frame: str, moving_frame: str) -> Transform | None:
@@ -152,6 +164,7 @@ def lock_lesion(
     reason: str,
     *,
     expected: int | None = None,
+    by: str | None = None,
 ) -> Correction:
     """Say which lesion a region is.
 
@@ -165,7 +178,7 @@ def lock_lesion(
         lock = Lock(uid, region, None)
     else:
         lock = Lock(uid, region, lesion.removeprefix(NOT), same=not lesion.startswith(NOT))
-    return _set(study, subject_id, EditKind.LESION_LOCK, lock_target(lock), lock, reason, expected)
+    return _set(study, subject_id, EditKind.LESION_LOCK, lock_target(lock), lock, reason, expected, by)
 
 
 def redraw_diameter(
@@ -178,6 +191,7 @@ def redraw_diameter(
     reason: str,
     *,
     expected: int | None = None,
+    by: str | None = None,
 ) -> Correction:
     """Set the longest diameter of a lesion in a series by the ends of the line.
 
@@ -201,20 +215,101 @@ def redraw_diameter(
         raise UsageError("the series has no geometry", where=header.series_uid, required="an image")
     long = np.asarray(long_lps_mm, float).reshape(-1, 3)
     if short_lps_mm is None:
-        pair = drawn_on_region(_drawn_region(study, there, header.series_uid, lesion), long, user())
+        pair = drawn_on_region(_drawn_region(study, there, header.series_uid, lesion), long, by or user())
     else:
-        pair = drawn_diameters(header.grid, long, np.asarray(short_lps_mm, float).reshape(-1, 3), user())
-    return _set(study, subject_id, EditKind.DIAMETER, target, pair, reason, expected)
+        pair = drawn_diameters(header.grid, long, np.asarray(short_lps_mm, float).reshape(-1, 3), by or user())
+    return _set(study, subject_id, EditKind.DIAMETER, target, pair, reason, expected, by)
+
+
+def draw_region(
+    study: StudyFolder,
+    subject_id: str,
+    series: str,
+    drawn: Region,
+    reason: str,
+    *,
+    expected: int | None = None,
+    by: str | None = None,
+) -> Correction:
+    """Set a region of a series, in place of the one of its name there, whose meaning it keeps, or as a new one.
+
+    Parameters
+    ----------
+    drawn
+        On any grid of the series' frame of reference; on that of the series it counts by the share of each voxel inside.
+
+    Raises
+    ------
+    UsageError
+        If there is no such series, or the region is in another frame.
+    InputError
+        If nothing of it lies on the image.
+    """
+    there = contained(study.ledger, study.store, subject_id)
+    header = there.header(series)
+    region = evolve(drawn, referenced_series_uid=header.series_uid)
+    require_frame(region, header)
+    before = _region_named(study, there, header.series_uid, drawn.name)
+    if before is not None:
+        region = evolve(
+            region,
+            kind=before.kind,
+            code=before.code,
+            tracking_id=before.tracking_id,
+            tracking_uid=before.tracking_uid,
+        )
+    conductor = Conductor(study.store, study.ledger)
+    placed = place_drawn(conductor, study.protocol, region, header)
+    findings = conductor.findings([placed.receipt])
+    if not placed or not conductor.value(placed):
+        raise InputError(
+            f"nothing of “{region.name}” lies on the image", where=header.series_uid, do="draw it on this image"
+        )
+    return evolve(
+        _set(study, subject_id, EditKind.REGION, region_target(region), region, reason, expected, by), findings=findings
+    )
+
+
+def region_from_file(
+    study: StudyFolder, subject_id: str, series: str, name: str, file: Path, kind: RegionKind
+) -> Region:
+    """Read a mask as a region of a series.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read, or does not hold just one region.
+    UsageError
+        If there is no such series.
+    """
+    header = contained(study.ledger, study.store, subject_id).header(series)
+    outcome = read_label_map(file, None, header.series_uid)
+    regions = outcome.value or ()
+    if len(regions) != 1:
+        refused = "; ".join(f.text for f in outcome.findings if f.severity is Severity.ERROR)
+        raise InputError(
+            refused or f"{len(regions)} labels", where=str(file), required="one region: a mask of an image"
+        )
+    (read,) = regions
+    grid = evolve(read.grid, frame_of_reference=header.frame_of_reference)
+    code = LESION_CODE if kind is RegionKind.LESION else None
+    return evolve(read, name=name, kind=kind, code=code, grid=grid, origin=RegionOrigin.DRAWN)
 
 
 def _set_transform(
-    study: StudyFolder, subject_id: str, conductor: Conductor, made: Made, reason: str, expected: int | None
+    study: StudyFolder,
+    subject_id: str,
+    conductor: Conductor,
+    made: Made,
+    reason: str,
+    expected: int | None,
+    by: str | None,
 ) -> Correction:
     findings = conductor.findings([made.receipt])
     if not made:
         raise Undetermined(" ".join(finding.text for finding in findings))
     transform: Transform = conductor.value(made)
-    done = _set(study, subject_id, EditKind.TRANSFORM, transform_target(transform), transform, reason, expected)
+    done = _set(study, subject_id, EditKind.TRANSFORM, transform_target(transform), transform, reason, expected, by)
     return evolve(done, findings=findings)
 
 
@@ -223,11 +318,12 @@ def _set(
     subject_id: str,
     kind: EditKind,
     target: str,
-    value: Transform | Lock | DiameterPair,
+    value: Value,
     reason: str,
     expected: int | None,
+    by: str | None,
 ) -> Correction:
-    return Correction(make_edit(study, subject_id, kind, target, value, reason, expected=expected), value)
+    return Correction(make_edit(study, subject_id, kind, target, value, reason, expected=expected, by=by), value)
 
 
 def _nudged(
@@ -244,6 +340,13 @@ def _middle(there: Contained, fixed: str, frame: str) -> Points:
             middle: Points = header.grid.corners_lps_mm.mean(axis=0)
             return middle
     raise UsageError(f"no image with a geometry in frame {frame}", do="give the point to turn about")
+
+
+def _region_named(study: StudyFolder, there: Contained, series_uid: str, name: str) -> Region | None:
+    for observation in (*there.record.organs, *(o for lesion in there.record.lesions for o in lesion.observations)):
+        if (observation.series_uid, observation.region_name) == (series_uid, name):
+            return stored_region(study.store, observation.region)
+    return None
 
 
 def _drawn_region(study: StudyFolder, there: Contained, series_uid: str, lesion_id: str) -> Region:

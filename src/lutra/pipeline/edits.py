@@ -9,7 +9,9 @@ from lutra.core.edit import Edit, EditKind, in_force
 from lutra.core.errors import UsageError
 from lutra.core.frozen import FrozenMap
 from lutra.core.lesion import Lock
+from lutra.core.region import Region
 from lutra.core.response import DiameterPair
+from lutra.core.study import SeriesHeader
 from lutra.core.transform import Transform
 from lutra.pipeline.conductor import user
 from lutra.pipeline.contained import Contained, contained
@@ -18,12 +20,13 @@ from lutra.store import ArtifactStore, Ledger
 if TYPE_CHECKING:
     from lutra.pipeline.study import StudyFolder
 
-Value = Lock | Transform | DiameterPair
+Value = Lock | Transform | DiameterPair | Region
 
 VALUE_TYPE: dict[EditKind, type[Value]] = {
     EditKind.LESION_LOCK: Lock,
     EditKind.TRANSFORM: Transform,
     EditKind.DIAMETER: DiameterPair,
+    EditKind.REGION: Region,
 }
 
 
@@ -148,6 +151,28 @@ def transform_target(transform: Transform) -> str:
     return f"{transform.fixed_frame} {transform.moving_frame}"
 
 
+def region_target(region: Region) -> str:
+    """Target of an edit that sets this region on the series it was drawn on."""
+    return f"{region.referenced_series_uid} {region.name}"
+
+
+def require_frame(region: Region, header: SeriesHeader) -> None:
+    """Raise unless a region is in the frame of reference of a series.
+
+    Raises
+    ------
+    UsageError
+        If it is not, or the series has none.
+    """
+    if not header.frame_of_reference or region.grid.frame_of_reference != header.frame_of_reference:
+        raise UsageError(
+            f"region {region.name!r} is in frame {region.grid.frame_of_reference or 'unknown'}",
+            where=header.series_uid,
+            required=f"the frame of the series, {header.frame_of_reference or 'which has none'}",
+            do="draw it on this image, or on another of its frame",
+        )
+
+
 def _require_belonging(kind: EditKind, target: str, value: Value, there: Contained) -> None:
     """Raise unless the target is in the subject and the value is about it."""
     first, _, second = target.partition(" ")
@@ -172,6 +197,9 @@ def _require_belonging(kind: EditKind, target: str, value: Value, there: Contain
             there.header(first)
             there.require_lesion(second)
             named = target
+        case Region():
+            require_frame(value, there.header(first))
+            named = region_target(value)
     if named != target:
         raise UsageError(f"the value is about {named}", where=target, required="the same")
 

@@ -9,7 +9,7 @@ from attrs import frozen
 
 from lutra.core.region import ContourSet, Region, RegionKind
 from lutra.core.source import SourceFile
-from lutra.core.study import Role
+from lutra.core.study import Role, SeriesHeader
 from lutra.ingest import read_contours, read_segmentation
 from lutra.pipeline.alignment import Alignment
 from lutra.pipeline.conductor import Conductor, Made, OneFile
@@ -30,6 +30,8 @@ class Seen:
     image: Image
     step: Made
     region: Region
+    by_hand: bool = False
+    """Somebody set it in the study itself. It says nothing of what else its author looked for."""
 
 
 @frozen
@@ -49,25 +51,73 @@ class _Drawing:
 
 
 def make_regions(
-    conductor: Conductor, protocol: Protocol, images: Sequence[Image], drawings: dict[str, tuple[SourceFile, ...]]
+    conductor: Conductor,
+    protocol: Protocol,
+    images: Sequence[Image],
+    drawings: dict[str, tuple[SourceFile, ...]],
+    by_hand: Iterable[Region] = (),
 ) -> tuple[Seen, ...]:
     """Put every drawn region on every image of its frame of reference.
 
     Regions drawn on an image are used there; an image without regions of its own takes those of its frame.
+
+    Parameters
+    ----------
+    by_hand
+        Regions that people set, each in place of the one of its name, on the same images.
     """
     drawn = [_read(conductor, source) for files in drawings.values() for source in files]
     usable = [drawing for drawing in drawn if drawing is not None]
-    seen = []
+    set_by_hand = tuple(by_hand)
+    seen: list[Seen] = []
     for image in images:
         grid, uid = image.header.grid, image.header.series_uid
         own = [d for d in usable if any(one.referenced_series_uid == uid for one in d.drawn)]
         shared = [d for d in usable if grid is not None and d.in_frame(grid.frame_of_reference)]
+        found = []
         for drawing in own or shared:
             made = _place(conductor, protocol, drawing, image)
             if made:
                 regions: tuple[Region, ...] = conductor.value(made)
-                seen += [Seen(image, made.item(n), region) for n, region in enumerate(regions)]
+                found += [Seen(image, made.item(n), region) for n, region in enumerate(regions)]
+        ours = _by_hand(conductor, protocol, image, set_by_hand, own_drawings=bool(own))
+        names = {s.region.name for s in ours}
+        seen += [s for s in found if s.region.name not in names] + ours
     return tuple(seen)
+
+
+def place_drawn(conductor: Conductor, protocol: Protocol, region: Region, header: SeriesHeader) -> Made:
+    """Put a region that somebody set on an image of its frame."""
+    return conductor.step(
+        "segment.on-grid",
+        regions_on_grid,
+        {"regions": (region,), "grid": header.grid, "series_uid": header.series_uid},
+        settings=protocol.segment,
+    )
+
+
+def frames_drawn_in(seen: Iterable[Seen]) -> set[str]:
+    """Frames of reference with regions of their own: those that came with the images, or what people set if nothing came."""
+    all_of = list(seen)
+    came = {s.image.header.frame_of_reference for s in all_of if not s.by_hand}
+    return came or {s.image.header.frame_of_reference for s in all_of}
+
+
+def _by_hand(
+    conductor: Conductor, protocol: Protocol, image: Image, regions: tuple[Region, ...], *, own_drawings: bool
+) -> list[Seen]:
+    """Regions that people set on an image, and on others of its frame where it takes what it has from there."""
+    header = image.header
+    on_it = {r.name: r for r in regions if r.referenced_series_uid == header.series_uid}
+    frame = header.frame_of_reference
+    if frame and not own_drawings:
+        on_it = {r.name: r for r in regions if r.grid.frame_of_reference == frame} | on_it
+    placed = [made for region in on_it.values() if (made := place_drawn(conductor, protocol, region, header))]
+    return [
+        Seen(image, made.item(n), region, by_hand=True)
+        for made in placed
+        for n, region in enumerate(conductor.value(made))
+    ]
 
 
 def propagate_regions(
@@ -83,8 +133,9 @@ def propagate_regions(
     round. Organs go to every image. Lesions go where something is measured in them, beside a functional image: on a CT alone the
     outline of another day would pass for a measurement of size.
     """
-    lesions = {s.image.header.frame_of_reference for s in seen if s.region.kind is RegionKind.LESION}
-    organs = {s.image.header.frame_of_reference for s in seen if s.region.kind is not RegionKind.LESION}
+    lesions = frames_drawn_in(s for s in seen if s.region.kind is RegionKind.LESION)
+    organs = frames_drawn_in(s for s in seen if s.region.kind is not RegionKind.LESION)
+    set_here = {(s.image.header.series_uid, s.region.name) for s in seen if s.by_hand}
     functional = {i.header.frame_of_reference for i in images if i.role in FUNCTIONAL}
     everywhere = protocol.align.when == "always"
     propagated = []
@@ -100,6 +151,8 @@ def propagate_regions(
             for one in _finest(s for s in there if (s.region.kind is RegionKind.LESION) == (of_kind is lesions)):
                 if not transform:
                     break
+                if (image.header.series_uid, one.region.name) in set_here:
+                    continue
                 made = conductor.step(
                     "segment.propagate",
                     propagate_region,

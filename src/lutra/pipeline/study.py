@@ -311,6 +311,7 @@ class StudyFolder:
         SourceChanged
             If a source file is gone or different; nothing stored is touched.
         """
+        begun = datetime.now(UTC).isoformat()
         inputs = self.run_inputs
         protocol = inputs.protocol
         known = self.ledger.subject_ids()
@@ -338,7 +339,8 @@ class StudyFolder:
                 self.run_one(conductor, inputs, subject)
             receipts, computed = conductor.receipts, conductor.computed
         summary = RunSummary(wanted, computed, len(receipts) - computed, conductor.findings(receipts))
-        self.log("run", {"subjects": list(wanted), "protocol": protocol.digest, "computed": summary.computed})
+        done_so = {"subjects": list(wanted), "protocol": protocol.digest, "computed": summary.computed}
+        self.log("run", {**done_so, "begun": begun})
         return summary
 
     def run_one(self, conductor: Conductor, inputs: RunInputs, subject: str) -> None:

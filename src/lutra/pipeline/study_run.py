@@ -8,7 +8,7 @@ from itertools import groupby
 
 from lutra.core.edit import EditKind
 from lutra.core.lesion import Lesion, Lock
-from lutra.core.region import RegionKind
+from lutra.core.region import Region, RegionKind
 from lutra.core.source import SourceFile
 from lutra.core.study import Role, Subject
 from lutra.pipeline import plugins, wiring
@@ -32,7 +32,7 @@ from lutra.pipeline.record import (
     SeriesRecord,
     SubjectRecord,
 )
-from lutra.pipeline.regions import MODALITIES, make_regions, propagate_regions
+from lutra.pipeline.regions import MODALITIES, frames_drawn_in, make_regions, propagate_regions
 from lutra.pipeline.run_inputs import RunInputs
 from lutra.pipeline.timeline import subject_timeline
 
@@ -75,9 +75,10 @@ def run_subject(
     order = {t.series_uid: n for n, t in enumerate(subject.timepoints)}
     images.sort(key=lambda i: order[i.header.series_uid])
 
-    seen = make_regions(conductor, protocol, images, drawings)
+    set_by_hand = [region for region in edits[EditKind.REGION].values() if isinstance(region, Region)]
+    seen = make_regions(conductor, protocol, images, drawings, set_by_hand)
     seen += found_organs(conductor, protocol, images, seen)
-    drawn = {s.image.header.frame_of_reference for s in seen}
+    drawn = frames_drawn_in(seen)
     by_hand = maps_by_hand(conductor, registrations, edits[EditKind.TRANSFORM])
     alignment = Alignment(conductor, protocol, subject_id, images, drawn, by_hand)
     seen += propagate_regions(conductor, protocol, images, seen, alignment)

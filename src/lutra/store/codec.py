@@ -80,6 +80,7 @@ class Codec:
         return self._converter.structure(plain, self._types[name])
 
 
+@cache
 def _converter() -> cattrs.Converter:
     converter = cattrs.Converter()
     converter.register_structure_hook(datetime, lambda text, _: datetime.fromisoformat(text))

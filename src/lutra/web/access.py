@@ -40,6 +40,8 @@ RULES: dict[str, tuple[RoleOf, ...]] = {
     "responses": EVERYONE,
     "lock response": (R.READER,),
     "unlock response": (R.COORDINATOR, R.ADMIN),
+    "images": EVERYONE,
+    "edit images": (R.PHYSICIST, R.PHYSICIAN),
     "edits": (R.PHYSICIST, R.PHYSICIAN, R.COORDINATOR, R.ADMIN),
     "undo edit": (R.PHYSICIST, R.PHYSICIAN),
     "run": (R.PHYSICIST, R.ADMIN),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import parse_qs
 
+from attrs import asdict
 from fastapi import Depends, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -27,15 +28,20 @@ from lutra.web.access import (
     allowed,
     refuse_forged,
     refuse_other_origins,
-    signed_in,
     with_headers,
 )
+from lutra.web.answers import Form, FormData, checked_form, form_of, page, study_of
+from lutra.web.image_edits import LARGEST_DRAWING
+from lutra.web.images import add_images
 from lutra.web.jobs import Runner
 from lutra.web.pages import Pages
 
 LARGEST_FORM = 64 * 1024
+DRAWINGS = re.compile(r"/images/[^/]+/[^/]+/edits")
+"""Where drawings are sent to."""
+NIIVUE = "niivue.umd.js"
+"""The viewer of images. It is kept and sent packed."""
 SERVED = {".html", ".css", ".js", ".png", ".svg", ".csv", ".parquet", ".json", ".toml", ".pdf"}
-Form = dict[str, str]
 
 
 def create_app(root: Path, *, secure: bool = False) -> FastAPI:
@@ -61,7 +67,7 @@ def create_app(root: Path, *, secure: bool = False) -> FastAPI:
     app.middleware("http")(_guarded)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(LutraError, _explained)
-    for add in (_signing_in, _reports, _decisions, _responses, _edits, _running, _trail, _accounts):
+    for add in (_signing_in, _reports, _decisions, _responses, _edits, _running, _trail, _accounts, add_images):
         add(app)
     return app
 
@@ -72,8 +78,9 @@ async def _guarded(request: Request, go_on: Callable[[Request], Awaitable[Respon
         return with_headers(PlainTextResponse("not allowed", 405))
     if request.method == "POST":
         length = request.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > LARGEST_FORM:
-            return with_headers(PlainTextResponse("a form of at most 64 kB is expected", 413))
+        largest = LARGEST_DRAWING if DRAWINGS.fullmatch(request.url.path) else LARGEST_FORM
+        if not length.isdigit() or int(length) > largest:
+            return with_headers(PlainTextResponse(f"a form of at most {largest // 1024} kB is expected", 413))
         try:
             refuse_other_origins(request)
         except HTTPException as error:
@@ -81,38 +88,16 @@ async def _guarded(request: Request, go_on: Callable[[Request], Awaitable[Respon
     return with_headers(await go_on(request))
 
 
-async def form_of(request: Request) -> Form:
-    """Read a form; of a field given twice the first counts. No files are taken."""
-    body = (await request.body()).decode("utf-8", "replace")
-    return {name: values[0] for name, values in parse_qs(body, keep_blank_values=True, max_num_fields=50).items()}
-
-
-async def checked_form(request: Request) -> Form:
-    """Read a form of this session."""
-    form = await form_of(request)
-    refuse_forged(request, signed_in(request), form.get("csrf", ""))
-    return form
-
-
-FormData = Annotated[Form, Depends(checked_form)]
-
-
-def _page(request: Request, name: str, status: int = 200, **values: Any) -> Response:
-    pages: Pages = request.app.state.pages
-    session = getattr(request.state, "session", None) or signed_in(request)
-    return Response(pages.render(name, session, **values), status, media_type="text/html")
-
-
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  (as it was registered)
     if error.status_code == 401:
         return with_headers(RedirectResponse("/sign-in", 303))
     words = {403: "This is not yours to do", 404: "There is no such page"}.get(error.status_code, "That did not work")
-    return with_headers(_page(request, "message.html", error.status_code, heading=words, text=str(error.detail)))
+    return with_headers(page(request, "message.html", error.status_code, heading=words, text=str(error.detail)))
 
 
 async def _explained(request: Request, error: Exception) -> Response:
-    return with_headers(_page(request, "message.html", 400, heading="That did not work", text=str(error)))
+    return with_headers(page(request, "message.html", 400, heading="That did not work", text=str(error)))
 
 
 def _reauthenticated(request: Request, session: Session, form: Form) -> None:
@@ -139,7 +124,7 @@ def _signing_in(app: FastAPI) -> None:
     @app.get("/sign-in")
     def ask(request: Request) -> Response:
         token = secrets.token_urlsafe(24)
-        answered = _page(request, "sign_in.html", csrf=token, failed="")
+        answered = page(request, "sign_in.html", csrf=token, failed="")
         answered.set_cookie("lutra_form", token, httponly=True, samesite="strict", secure=app.state.secure)
         return answered
 
@@ -150,16 +135,16 @@ def _signing_in(app: FastAPI) -> None:
         accounts: Accounts = app.state.accounts
         name = form.get("name", "")
         if accounts.must_wait(name, _address(request)):
-            return _page(
+            return page(
                 request, "sign_in.html", 429, csrf=form["csrf"], failed="Too many attempts: wait a quarter of an hour."
             )
         account = await run_in_threadpool(accounts.check, name, form.get("password", ""), _address(request))
         if account is None:
-            return _page(request, "sign_in.html", 401, csrf=form["csrf"], failed="Name or password is wrong.")
+            return page(request, "sign_in.html", 401, csrf=form["csrf"], failed="Name or password is wrong.")
         if old := request.cookies.get(COOKIE):
             accounts.close_session(old)
         token, _ = accounts.open_session(account)
-        _study(app).log("signed in", {"by": account.name})
+        study_of(app).log("signed in", {"by": account.name})
         answered = RedirectResponse("/", 303)
         answered.set_cookie(COOKIE, token, httponly=True, samesite="strict", secure=app.state.secure)
         answered.delete_cookie("lutra_form")
@@ -178,17 +163,13 @@ def _signing_in(app: FastAPI) -> None:
     ) -> Response:
         _reauthenticated(request, session, form)
         app.state.accounts.change(session.account.name, password=form.get("new", ""))
-        _study(app).log("password changed", {"by": session.account.name})
+        study_of(app).log("password changed", {"by": session.account.name})
         return RedirectResponse("/sign-in", 303)
 
     @app.get("/")
     def home(request: Request, session: Annotated[Session, Depends(allowed("home"))]) -> Response:
         pages: Pages = app.state.pages
-        return _page(request, "home.html", **pages.home(session))
-
-
-def _study(app: FastAPI) -> StudyFolder:
-    return StudyFolder(app.state.root)
+        return page(request, "home.html", **pages.home(session))
 
 
 # ---- reports ----
@@ -196,7 +177,10 @@ def _reports(app: FastAPI) -> None:
     @app.get("/assets/{path:path}")
     def asset(request: Request, path: str) -> Response:
         pages: Pages = app.state.pages
-        return _file(request, pages.assets, path)
+        if path == NIIVUE:
+            headers = {"Content-Encoding": "gzip", "Cache-Control": "private, max-age=86400"}
+            return FileResponse(pages.own_assets / f"{NIIVUE}.gz", media_type="text/javascript", headers=headers)
+        return _file(request, pages.own_assets if (pages.own_assets / path).is_file() else pages.assets, path)
 
     @app.get("/report/{path:path}", dependencies=[Depends(allowed("report"))])
     def report(request: Request, path: str) -> Response:
@@ -223,7 +207,7 @@ def _file(request: Request, folder: Path, path: str) -> Response:
         raise HTTPException(404, "it may not have been made yet: run the study and its report")
     if file.suffix == ".html":
         pages: Pages = request.app.state.pages
-        return Response(pages.with_way_home(file.read_text("utf-8")), media_type="text/html")
+        return Response(pages.with_way_home(file.read_text("utf-8"), path), media_type="text/html")
     return FileResponse(file)
 
 
@@ -233,9 +217,9 @@ def _decisions(app: FastAPI) -> None:
     def decision(
         request: Request, subject: str, cycle: int, session: Annotated[Session, Depends(allowed("decision"))]
     ) -> Response:
-        found = answer(_study(app), subject, cycle)
+        found = answer(study_of(app), subject, cycle)
         may_sign = session.account.may(RoleOf.PHYSICIAN)
-        return _page(request, "decision.html", found=found, d=found.decision, may_sign=may_sign, verdicts=list(Verdict))
+        return page(request, "decision.html", found=found, d=found.decision, may_sign=may_sign, verdicts=list(Verdict))
 
     @app.post("/decisions/{subject}/{cycle}")
     def signed(
@@ -245,7 +229,7 @@ def _decisions(app: FastAPI) -> None:
         form: FormData,
         session: Annotated[Session, Depends(allowed("sign decision"))],
     ) -> Response:
-        study = _study(app)
+        study = study_of(app)
         found = answer(study, subject, cycle)
         if form.get("decision") != found.digest:
             raise HTTPException(
@@ -262,10 +246,10 @@ def _decisions(app: FastAPI) -> None:
 def _responses(app: FastAPI) -> None:
     @app.get("/responses")
     def listing(request: Request, session: Annotated[Session, Depends(allowed("responses"))]) -> Response:
-        study = _study(app)
+        study = study_of(app)
         locked = dict(locks(study.ledger.audit_trail()))
         subjects = sorted({*study.clinical, *study.ledger.subject_ids()})
-        return _page(
+        return page(
             request,
             "responses.html",
             subjects=[(s, locked.get(s)) for s in subjects],
@@ -279,7 +263,7 @@ def _responses(app: FastAPI) -> None:
         request: Request, subject: str, form: FormData, session: Annotated[Session, Depends(allowed("lock response"))]
     ) -> Response:
         _reauthenticated(request, session, form)
-        lock_response(_study(app), subject, session.account.name)
+        lock_response(study_of(app), subject, session.account.name)
         return RedirectResponse("/responses", 303)
 
     @app.post("/responses/{subject}/unlock")
@@ -287,7 +271,7 @@ def _responses(app: FastAPI) -> None:
         request: Request, subject: str, form: FormData, session: Annotated[Session, Depends(allowed("unlock response"))]
     ) -> Response:
         _reauthenticated(request, session, form)
-        lock_response(_study(app), subject, session.account.name, unlock=True, reason=form.get("reason", ""))
+        lock_response(study_of(app), subject, session.account.name, unlock=True, reason=form.get("reason", ""))
         return RedirectResponse("/responses", 303)
 
 
@@ -295,18 +279,18 @@ def _responses(app: FastAPI) -> None:
 def _edits(app: FastAPI) -> None:
     @app.get("/edits")
     def listing(request: Request, session: Annotated[Session, Depends(allowed("edits"))]) -> Response:
-        edits = edits_of(_study(app))
+        edits = edits_of(study_of(app))
         last = {edit.subject_id: edit.number for edit in edits}
         rows = [(e, state_of(e, edits), last[e.subject_id]) for e in edits[::-1]]
         may_undo = session.account.may(*RULES["undo edit"])
-        return _page(request, "edits.html", rows=rows, may_undo=may_undo)
+        return page(request, "edits.html", rows=rows, may_undo=may_undo)
 
     @app.post("/edits/{number}/undo")
     def undo(number: int, form: FormData, session: Annotated[Session, Depends(allowed("undo edit"))]) -> Response:
         seen = form.get("seen", "")
         if not seen.isdigit():
             raise HTTPException(400, "the page does not say which edits you saw: load it again")
-        undo_edit(_study(app), number, form.get("reason", ""), expected=int(seen), by=session.account.name)
+        undo_edit(study_of(app), number, form.get("reason", ""), expected=int(seen), by=session.account.name)
         return RedirectResponse("/edits", 303)
 
 
@@ -315,7 +299,12 @@ def _running(app: FastAPI) -> None:
     @app.get("/run", dependencies=[Depends(allowed("run"))])
     def state(request: Request) -> Response:
         runner: Runner = app.state.runner
-        return _page(request, "run.html", jobs=runner.jobs[::-1], busy=runner.busy)
+        return page(request, "run.html", jobs=runner.jobs[::-1], busy=runner.busy)
+
+    @app.get("/run.json", dependencies=[Depends(allowed("run"))])
+    def progress() -> dict[str, Any]:
+        jobs = app.state.runner.jobs
+        return asdict(jobs[-1]) if jobs else {"state": ""}
 
     @app.post("/run", dependencies=[Depends(checked_form)])
     def start(session: Annotated[Session, Depends(allowed("run"))]) -> Response:
@@ -328,27 +317,27 @@ def _running(app: FastAPI) -> None:
 def _trail(app: FastAPI) -> None:
     @app.get("/audit", dependencies=[Depends(allowed("audit"))])
     def trail(request: Request) -> Response:
-        ledger = _study(app).ledger
-        return _page(request, "audit.html", check=ledger.verify_audit(), entries=ledger.audit_trail()[::-1][:200])
+        ledger = study_of(app).ledger
+        return page(request, "audit.html", check=ledger.verify_audit(), entries=ledger.audit_trail()[::-1][:200])
 
 
 # ---- accounts ----
 def _accounts(app: FastAPI) -> None:
     @app.get("/accounts", dependencies=[Depends(allowed("accounts"))])
     def everybody(request: Request) -> Response:
-        return _page(request, "accounts.html", accounts=app.state.accounts.all(), roles=list(RoleOf))
+        return page(request, "accounts.html", accounts=app.state.accounts.all(), roles=list(RoleOf))
 
     @app.post("/accounts")
     def add(form: FormData, session: Annotated[Session, Depends(allowed("change accounts"))]) -> Response:
         if form.get("role") not in set(RoleOf):
             raise UsageError("no role", required=f"one of: {', '.join(RoleOf)}")
         account = app.state.accounts.add(form.get("name", ""), [form["role"]], form.get("password", ""))
-        _study(app).log("account added", {"by": session.account.name, "name": account.name, "role": form["role"]})
+        study_of(app).log("account added", {"by": session.account.name, "name": account.name, "role": form["role"]})
         return RedirectResponse("/accounts", 303)
 
     @app.post("/accounts/{name}")
     def change(name: str, form: FormData, session: Annotated[Session, Depends(allowed("change accounts"))]) -> Response:
         disabled = form.get("disabled") == "1"
         app.state.accounts.change(name, disabled=disabled)
-        _study(app).log("account changed", {"by": session.account.name, "name": name, "disabled": disabled})
+        study_of(app).log("account changed", {"by": session.account.name, "name": name, "disabled": disabled})
         return RedirectResponse("/accounts", 303)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import ChoiceLoader, PackageLoader
 from markupsafe import Markup
@@ -24,6 +25,7 @@ from lutra.store.accounts import Session
 from lutra.web.access import RULES, SEES_DOSES
 
 WAY_HOME = '<nav aria-label="Main"><a href="/">Home</a>'
+IMAGES = '<a href="/images/{}">Images</a>'
 PLACES = (
     ("/", "Home", "home"),
     ("/report/index.html", "Study", "report"),
@@ -42,6 +44,7 @@ class Pages:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.assets = Path(str(files("lutra.report") / "assets"))
+        self.own_assets = Path(str(files("lutra.web") / "assets"))
         protocol = StudyFolder(root).protocol
         self._env = environment(protocol.study.time_zone)
         self._env.loader = ChoiceLoader([PackageLoader("lutra.web"), PackageLoader("lutra.report")])
@@ -67,9 +70,11 @@ class Pages:
         shown = {"csrf": session.csrf if session else "", "account": account, "places": places, **values}
         return self._env.get_template(name).render(study=study, root="/", why=Markup("{}"), **shown)
 
-    def with_way_home(self, page: str) -> str:
-        """Put a link to the reading room into a page of the report."""
-        return page.replace('<nav aria-label="Main">', WAY_HOME, 1)
+    def with_way_home(self, page: str, path: str) -> str:
+        """Put a link to the reading room into a page of the report, and to the images of the subject it is about."""
+        subjects = StudyFolder(self.root).ledger.subject_ids() if path.startswith("subjects/") else ()
+        images = [IMAGES.format(quote(s)) for s in subjects if path == f"subjects/{slug(s)}.html"]
+        return page.replace('<nav aria-label="Main">', "".join((WAY_HOME, *images)), 1)
 
     def home(self, session: Session) -> Mapping[str, Any]:
         """Give what waits for somebody: decisions and their signatures, responses and their locks."""

@@ -135,6 +135,7 @@ def test_what_holds_is_told_by_kind(study: StudyFolder) -> None:
         EditKind.LESION_LOCK: [f"{LATE} lesion 1"],
         EditKind.TRANSFORM: [f"{FRAME} {LATER_FRAME}"],
         EditKind.DIAMETER: [],
+        EditKind.REGION: [],
     }
 
 

@@ -41,7 +41,7 @@ def test_a_role_gets_what_is_its_own_and_nothing_else(app: FastAPI, enter: Enter
             continue
         client = enter(role)
         url = re.sub(r"\{path:path\}", "index.html", path)
-        for name, value in {"subject": "S1", "cycle": "1", "name": "the-reader", "number": "1"}.items():
+        for name, value in {"subject": "S1", "cycle": "1", "name": "the-reader", "number": "1", "series": "ct"}.items():
             url = url.replace(f"{{{name}}}", value)
         token = token_of(client.get("/").text) if role else "x"
         answer = client.get(url) if method == "GET" else client.post(url, data={"csrf": token, "password": "wrong"})

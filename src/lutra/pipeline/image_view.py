@@ -25,9 +25,10 @@ from lutra.pipeline.contained import Contained, contained
 from lutra.pipeline.corrections import known_transform
 from lutra.pipeline.derived import BURDEN, SPHERES
 from lutra.pipeline.edits import transforms_of
-from lutra.pipeline.pictures import FUNCTIONAL, SHOWN, SPECT_TOP_PERCENTILE, Shown, beside_spect
+from lutra.pipeline.pictures import FUNCTIONAL, SHOWN, SPECT_TOP_PERCENTILE, Shown
 from lutra.pipeline.record import ObservationRecord
 from lutra.pipeline.results import slug
+from lutra.pipeline.series_roles import beside_spect
 from lutra.pipeline.study import StudyFolder
 from lutra.report.blinding import READ_ROLES
 

@@ -18,16 +18,21 @@ from highdicom.sr import (
     MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
+    ReferencedSegment,
+    SourceSeriesForSegmentation,
     TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
+from pydicom import Dataset
 from pydicom.uid import UID
 
 from lutra import __version__
 from lutra.core.errors import UsageError
-from lutra.export.part10 import date_text, header_of, save, time_text
+from lutra.export.part10 import date_text, datetime_text, header_of, save, time_text
 
 DCM, SCT, UCUM = "DCM", "SCT", "UCUM"
 Code = tuple[str, str, str]
+Group = MeasurementsAndQualitativeEvaluations | VolumetricROIMeasurementsAndQualitativeEvaluations
 MAXIMUM: Code = ("56851009", SCT, "Maximum")
 MEAN: Code = ("373098007", SCT, "Mean")
 MEDIAN: Code = ("373099004", SCT, "Median")
@@ -65,11 +70,23 @@ class LesionMeasurements:
         Unique identifier of the same.
     values
         By the names of :data:`QUANTITIES`, in their units.
+    segment
+        Number of its segment in the segmentation that the report refers to; None if it has none there.
     """
 
     name: str
     uid: str
     values: tuple[tuple[str, float], ...]
+    segment: int | None = None
+
+
+@frozen
+class Verified:
+    """Who stands for the numbers, since when, and for which organization."""
+
+    by: str
+    at: datetime
+    organization: str
 
 
 def write_measurement_report(
@@ -81,7 +98,8 @@ def write_measurement_report(
     instance_uid: str,
     made_at: datetime,
     title: str,
-    final: bool = False,
+    segmentation: Path | None = None,
+    verified: Verified | None = None,
 ) -> Path:
     """Write what was measured of lesions in one image series.
 
@@ -91,8 +109,10 @@ def write_measurement_report(
         Files of the series: who the patient is and what is referred to is read from them.
     title
         Of the series.
-    final
-        Whether somebody has signed for the numbers; they are preliminary otherwise.
+    segmentation
+        File with the lesions' segments.
+    verified
+        Who has signed for the numbers; None leaves the report preliminary.
 
     Raises
     ------
@@ -101,9 +121,12 @@ def write_measurement_report(
     Unreadable
         If an image cannot be read.
     """
-    groups = [_group(lesion) for lesion in lesions if any(name in QUANTITIES for name, _ in lesion.values)]
-    if not groups or not images:
+    known = [lesion for lesion in lesions if any(name in QUANTITIES for name, _ in lesion.values)]
+    if not known or not images:
         raise UsageError("nothing to report", required="a lesion with a number, and the images it was measured on")
+    evidence = [header_of(image) for image in images]
+    segments = None if segmentation is None else header_of(segmentation)
+    groups = [_group(lesion, evidence[0], segments) for lesion in known]
     device = DeviceObserverIdentifyingAttributes(
         uid=UID("2.25.329800735698586629295641978511506172918"),
         name="Lutra",
@@ -120,30 +143,44 @@ def write_measurement_report(
             title=CodedConcept("126000", DCM, "Imaging Measurement Report"),
         )
         file = Comprehensive3DSR(
-            evidence=[header_of(image) for image in images],
+            evidence=evidence if segments is None else [*evidence, segments],
             content=report,
             series_instance_uid=series_uid,
             series_number=91,
             sop_instance_uid=instance_uid,
             instance_number=1,
             manufacturer="Lutra",
-            is_complete=final,
-            is_final=final,
-            is_verified=False,
+            is_complete=verified is not None,
+            is_final=verified is not None,
+            is_verified=verified is not None,
+            verifying_observer_name=verified and verified.by,
+            verifying_organization=verified and verified.organization,
             series_description=title[:64],
         )
     file.SoftwareVersions = __version__
     for name, text in (("ContentDate", date_text(made_at)), ("ContentTime", time_text(made_at))):
         setattr(file, name, text)
+    if verified is not None:
+        file.VerifyingObserverSequence[0].VerificationDateTime = datetime_text(verified.at)
     save(path, file)
     return path
 
 
-def _group(lesion: LesionMeasurements) -> MeasurementsAndQualitativeEvaluations:
-    return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=UID(lesion.uid), identifier=lesion.name),
-        finding_type=CodedConcept("52988006", SCT, "Lesion"),
-        measurements=[_measurement(name, value) for name, value in lesion.values if name in QUANTITIES],
+def _group(lesion: LesionMeasurements, image: Dataset, segments: Dataset | None) -> Group:
+    """Group by segment (TID 1411) where the lesion has one, else on its own (TID 1501)."""
+    tracking = TrackingIdentifier(uid=UID(lesion.uid), identifier=lesion.name)
+    finding = CodedConcept("52988006", SCT, "Lesion")
+    numbers = [_measurement(name, value) for name, value in lesion.values if name in QUANTITIES]
+    if lesion.segment is None or segments is None:
+        return MeasurementsAndQualitativeEvaluations(tracking, finding_type=finding, measurements=numbers)
+    segment = ReferencedSegment(
+        segments.SOPClassUID,
+        segments.SOPInstanceUID,
+        lesion.segment,
+        source_series=SourceSeriesForSegmentation(image.SeriesInstanceUID),
+    )
+    return VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking, referenced_segment=segment, finding_type=finding, measurements=numbers
     )
 
 

@@ -14,7 +14,7 @@ from pydicom.filewriter import correct_ambiguous_vr, write_data_element, write_f
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lutra.core.errors import Unreadable
-from lutra.export.uids import IMPLEMENTATION
+from lutra.export.uids import IMPLEMENTATION, stable_uid
 
 PREAMBLE = bytes(128) + b"DICM"
 ENCODING = "utf8"
@@ -59,6 +59,18 @@ def save(path: Path, dataset: Dataset, *, implicit: bool = False) -> None:
     partial = path.with_suffix(".part")
     dataset.save_as(partial, enforce_file_format=True)
     partial.rename(path)
+
+
+def stamp(file: Dataset, made_at: datetime, instance_uid: str) -> None:
+    """Put the caller's time and stable UIDs where highdicom put the clock's and drawn ones."""
+    file.InstanceCreationDate = file.ContentDate = file.SeriesDate = date_text(made_at)
+    file.InstanceCreationTime = file.ContentTime = file.SeriesTime = time_text(made_at)
+    file.TimezoneOffsetFromUTC = offset_text(made_at)
+    organization = stable_uid(instance_uid, "dimensions")
+    for item in (*file.DimensionOrganizationSequence, *file.DimensionIndexSequence):
+        item.DimensionOrganizationUID = organization
+    for item in file.get("ContributingEquipmentSequence", ()):
+        item.ContributionDateTime = datetime_text(made_at)
 
 
 def header_of(path: Path) -> Dataset:

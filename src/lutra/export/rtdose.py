@@ -69,9 +69,7 @@ def write_rtdose(
     file.Modality = "RTDOSE"
     for keyword in (*OF_PATIENT, *OF_STUDY):
         setattr(file, keyword, getattr(header, keyword, None))
-    for element in header:
-        if element.keyword.startswith("ClinicalTrial"):
-            file[element.tag] = element
+    copy_trial(file, header)
     file.SeriesInstanceUID = series_uid
     file.SeriesNumber, file.InstanceNumber = 90, 1
     file.FrameOfReferenceUID, file.PositionReferenceIndicator = header.FrameOfReferenceUID, ""
@@ -87,6 +85,13 @@ def write_rtdose(
     file.DoseComment = comment[:COMMENT_LENGTH]
     save(path, file)
     return path
+
+
+def copy_trial(file: Dataset, header: Dataset) -> None:
+    """Take over the clinical trial modules of an image."""
+    for element in header:
+        if element.keyword.startswith("ClinicalTrial"):
+            file[element.tag] = element
 
 
 def _pixels(file: Dataset, values: np.ndarray, dose: Volume) -> None:

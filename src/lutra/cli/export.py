@@ -38,10 +38,18 @@ def export_analysis(directory: Dir, out: Out, *, json: Json = False) -> None:
 
 @app.command("dicom")
 def export_dicom(directory: Dir, out: Out, *, json: Json = False) -> None:
-    """Write structured reports (TID 1500) of lesions per image, and dose maps (RTDOSE) per cycle."""
+    """Write regions (SEG), measurements (SR), doses (RTDOSE), maps, registrations and PDF documents of every subject."""
     from lutra.pipeline.dicom_export import export_dicom as export
+    from lutra.pipeline.study import StudyFolder
 
-    _write(export, directory, out, json)
+    with show.reported():
+        done = export(StudyFolder(directory), out)
+    if json:
+        show.print_json({"files": [str(path) for path in done.paths], "findings": show.finding_json(done.findings)})
+    else:
+        show.print_findings(done.findings)
+        show.out.print(f"{len(done.paths)} files: {out}")
+    raise typer.Exit(show.exit_code(done.findings))
 
 
 def _write(export: Callable[[StudyFolder, Path], tuple[Path, ...]], directory: Path, out: Path, json: bool) -> None:

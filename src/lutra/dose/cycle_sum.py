@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from attrs import evolve, frozen
+from attrs import evolve
 
-from lutra.core.dose import CycleDoses, DoseMap
+from lutra.core.dose import CycleDoses, CycleSum, DoseMap
 from lutra.core.finding import Finding, Outcome, Severity
 from lutra.core.grid import Grid
 from lutra.core.transform import Transform
@@ -24,31 +24,6 @@ from lutra.imaging.sample import sampled
 
 EDGE = 0.5
 """A map reaches half a voxel beyond the centres of its outermost voxels. [voxels]"""
-
-
-@frozen(eq=False)
-class CycleSum:
-    """Absorbed dose of all cycles on part of the grid of the first.
-
-    Parameters
-    ----------
-    dose
-        [Gy] On the largest box found within which every cycle has a dose.
-    cycles
-        That are in it; the first is the one whose body it is.
-    covered
-        Share of the reference grid that the box holds. [1]
-    error_mm
-        Largest expected error of the maps between the cycles; None if one was not evaluated. [mm]
-    engine
-        Qualified name.
-    """
-
-    dose: Volume
-    cycles: tuple[int, ...]
-    covered: float
-    error_mm: float | None
-    engine: str
 
 
 def sum_of_cycles(

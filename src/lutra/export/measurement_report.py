@@ -153,8 +153,8 @@ def write_measurement_report(
             is_complete=verified is not None,
             is_final=verified is not None,
             is_verified=verified is not None,
-            verifying_observer_name=verified and verified.by,
-            verifying_organization=verified and verified.organization,
+            verifying_observer_name=verified.by if verified else None,
+            verifying_organization=verified.organization if verified else None,
             series_description=title[:64],
         )
     file.SoftwareVersions = __version__

@@ -11,6 +11,7 @@ import numpy as np
 from highdicom import VOILUTTransformation
 from highdicom.pm import ParametricMap, RealWorldValueMapping
 from highdicom.sr import CodedConcept
+from pydicom import Dataset
 
 from lutra import __version__
 from lutra.core.errors import UsageError
@@ -87,11 +88,13 @@ def write_parametric_map(
             contains_recognizable_visual_features=False,
             real_world_value_mappings=[_mapping(volume.unit, low, high)],
             voi_lut_transformations=[
-                VOILUTTransformation(window_center=(low + high) / 2, window_width=max(high - low, 1e-6))
+                VOILUTTransformation((low + high) / 2, max(high - low, 1e-9), voi_lut_function="LINEAR_EXACT")
             ],
             content_description=description[:LONGEST_TEXT],
         )
-    file.SeriesDescription = description[:LONGEST_TEXT]
+    file.SeriesDescription, file.ContentCreatorName = description[:LONGEST_TEXT], ""
+    file.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
+    _from_first_to_last(file, volume)
     stamp(file, made_at, instance_uid)
     save(path, file)
     return path
@@ -108,3 +111,22 @@ def _mapping(unit: Unit, low: float, high: float) -> RealWorldValueMapping:
         intercept=0.0,
         quantity_definition=CodedConcept(what.value, what.scheme, what.meaning),
     )
+
+
+def _from_first_to_last(file: Dataset, volume: Volume) -> None:
+    """Put the frames in the order of the slices: highdicom starts with the last, and dcmqi takes them as they come."""
+    frames = list(file.PerFrameFunctionalGroupsSequence)
+    positions = [frame.PlanePositionSequence[0].ImagePositionPatient for frame in frames]
+    order = np.argsort(volume.grid.to_ijk(np.array(positions, np.float64))[:, 2])
+    for number, n in enumerate(order, start=1):
+        frames[n].FrameContentSequence[0].DimensionIndexValues = number
+    file.PerFrameFunctionalGroupsSequence = [frames[n] for n in order]
+    file.FloatPixelData = np.ascontiguousarray(volume.values.transpose(2, 1, 0), "<f4").tobytes()
+
+
+def _anatomy() -> Dataset:
+    """Frame Anatomy (0020,9071), without which some readers stop: of whatever the image shows."""
+    region, anatomy = Dataset(), Dataset()
+    region.CodeValue, region.CodingSchemeDesignator, region.CodeMeaning = "38266002", "SCT", "Entire Body"  # CID 4031
+    anatomy.FrameLaterality, anatomy.AnatomicRegionSequence = "U", [region]
+    return anatomy

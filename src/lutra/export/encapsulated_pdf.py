@@ -10,10 +10,8 @@ from pydicom.uid import EncapsulatedPDFStorage
 
 from lutra import __version__
 from lutra.core.errors import UsageError
-from lutra.export.part10 import date_text, header_of, offset_text, save, time_text
+from lutra.export.part10 import date_text, header_of, long_string, offset_text, save, time_text
 from lutra.export.rtdose import OF_PATIENT, OF_STUDY, copy_trial
-
-LONGEST_TEXT = 64
 
 
 def write_encapsulated_pdf(
@@ -63,7 +61,7 @@ def write_encapsulated_pdf(
     file.SeriesTime = file.ContentTime = file.InstanceCreationTime = time_text(made_at)
     file.AcquisitionDateTime = ""
     file.BurnedInAnnotation, file.RecognizableVisualFeatures = "YES", "NO"
-    file.DocumentTitle = title[:LONGEST_TEXT]
+    file.DocumentTitle = long_string(title)
     file.ConceptNameCodeSequence = []
     file.MIMETypeOfEncapsulatedDocument = "application/pdf"
     file.EncapsulatedDocument = document + b"\0" * (len(document) % 2)

@@ -28,34 +28,10 @@ from pydicom.uid import UID
 
 from lutra import __version__
 from lutra.core.errors import UsageError
-from lutra.export.part10 import date_text, datetime_text, header_of, save, time_text
+from lutra.export.part10 import date_text, datetime_text, header_of, long_string, save, time_text
+from lutra.export.quantities import DCM, QUANTITIES, SCT
 
-DCM, SCT, UCUM = "DCM", "SCT", "UCUM"
-Code = tuple[str, str, str]
 Group = MeasurementsAndQualitativeEvaluations | VolumetricROIMeasurementsAndQualitativeEvaluations
-MAXIMUM: Code = ("56851009", SCT, "Maximum")
-MEAN: Code = ("373098007", SCT, "Mean")
-MEDIAN: Code = ("373099004", SCT, "Median")
-PEAK: Code = ("126031", DCM, "Peak Value Within ROI")
-SUV: Code = ("126401", DCM, "SUVbw")
-ADC: Code = ("113041", DCM, "Apparent Diffusion Coefficient")
-ABSORBED_DOSE: Code = ("128513", DCM, "Absorbed Dose")
-LONG_AXIS: Code = ("103339001", SCT, "Long Axis")
-SHORT_AXIS: Code = ("103340004", SCT, "Short Axis")
-VOLUME: Code = ("118565006", SCT, "Volume")
-SUV_UNIT: Code = ("{SUVbw}g/ml", UCUM, "Standardized Uptake Value body weight")
-QUANTITIES: dict[str, tuple[Code, Code | None, Code]] = {
-    "suv_max": (SUV, MAXIMUM, SUV_UNIT),
-    "suv_mean": (SUV, MEAN, SUV_UNIT),
-    "suv_peak": (SUV, PEAK, SUV_UNIT),
-    "adc_mean": (ADC, MEAN, ("mm2/s", UCUM, "square millimeter per second")),
-    "adc_median": (ADC, MEDIAN, ("mm2/s", UCUM, "square millimeter per second")),
-    "volume": (VOLUME, None, ("ml", UCUM, "milliliter")),
-    "longest_diameter": (LONG_AXIS, None, ("mm", UCUM, "millimeter")),
-    "short_axis": (SHORT_AXIS, None, ("mm", UCUM, "millimeter")),
-    "absorbed_dose": (ABSORBED_DOSE, MEAN, ("Gy", UCUM, "gray")),
-}
-"""What is measured, how it is derived, and its unit; by the name the number has in Lutra. Codes: DICOM PS3.16."""
 
 
 @frozen
@@ -155,7 +131,7 @@ def write_measurement_report(
             is_verified=verified is not None,
             verifying_observer_name=verified.by if verified else None,
             verifying_organization=verified.organization if verified else None,
-            series_description=title[:64],
+            series_description=long_string(title),
         )
     file.SoftwareVersions = __version__
     for name, text in (("ContentDate", date_text(made_at)), ("ContentTime", time_text(made_at))):

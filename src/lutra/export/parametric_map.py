@@ -19,10 +19,9 @@ from lutra.core.region import ConceptCode
 from lutra.core.study import SeriesHeader
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.export.part10 import save, stamp
+from lutra.export.part10 import long_string, save, stamp
 from lutra.export.source_images import source_images
 
-LONGEST_TEXT = 64
 QUANTITY = {
     Unit.MM2_PER_S: ConceptCode("113041", "DCM", "Apparent Diffusion Coefficient"),
     Unit.GY: ConceptCode("128513", "DCM", "Absorbed Dose"),
@@ -90,9 +89,9 @@ def write_parametric_map(
             voi_lut_transformations=[
                 VOILUTTransformation((low + high) / 2, max(high - low, 1e-9), voi_lut_function="LINEAR_EXACT")
             ],
-            content_description=description[:LONGEST_TEXT],
+            content_description=long_string(description),
         )
-    file.SeriesDescription, file.ContentCreatorName = description[:LONGEST_TEXT], ""
+    file.SeriesDescription, file.ContentCreatorName = long_string(description), ""
     file.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy()]
     _from_first_to_last(file, volume)
     stamp(file, made_at, instance_uid)

@@ -17,6 +17,7 @@ from lutra.core.errors import Unreadable
 from lutra.export.uids import IMPLEMENTATION, stable_uid
 
 PREAMBLE = bytes(128) + b"DICM"
+LONG_STRING = 64
 ENCODING = "utf8"
 """Of texts, where Specific Character Set (0008,0005) is ISO_IR 192."""
 
@@ -39,6 +40,11 @@ def datetime_text(moment: datetime) -> str:
 def offset_text(moment: datetime) -> str:
     """DICOM (0008,0201), such as `+0100`."""
     return f"{moment:%z}"
+
+
+def long_string(text: str) -> str:
+    """Cut a text to what a long string (LO) holds: 64 characters by PS3.5, of which validators count the bytes."""
+    return text.encode()[:LONG_STRING].decode(errors="ignore")
 
 
 def on_clock_of(acquired_at: datetime, moment: datetime) -> datetime:

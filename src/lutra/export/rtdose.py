@@ -13,10 +13,9 @@ from lutra import __version__
 from lutra.core.errors import UsageError
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.export.part10 import date_text, header_of, offset_text, save, time_text
+from lutra.export.part10 import date_text, header_of, long_string, offset_text, save, time_text
 
 FULL_SCALE = 2**32 - 1
-COMMENT_LENGTH = 64
 OF_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 OF_STUDY = ("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName")
 """Elements that a dose has in common with the image it lies on; empty where the image has none."""
@@ -82,7 +81,7 @@ def write_rtdose(
     file.DoseUnits, file.DoseType = "GY", "PHYSICAL"
     file.DoseSummationType = "PLAN" if cycles == 1 else "MULTI_PLAN"
     file.TissueHeterogeneityCorrection = "IMAGE"
-    file.DoseComment = comment[:COMMENT_LENGTH]
+    file.DoseComment = long_string(comment)
     save(path, file)
     return path
 

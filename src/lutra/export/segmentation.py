@@ -23,7 +23,7 @@ from lutra.core.errors import UsageError
 from lutra.core.region import ConceptCode, Region, RegionKind, RegionOrigin
 from lutra.core.study import SeriesHeader
 from lutra.export.dicom_image import write_trial
-from lutra.export.part10 import save, stamp
+from lutra.export.part10 import long_string, save, stamp
 from lutra.export.source_images import source_images
 
 MAXIMUM = 255
@@ -132,7 +132,7 @@ def write_segmentation(
             software_versions=__version__,
             device_serial_number="1",
             content_label="REGIONS",
-            content_description=description[:LONGEST_LABEL] or None,
+            content_description=long_string(description) or None,
             transfer_syntax_uid=ExplicitVRLittleEndian,
         )
     stamp(file, drawn_at, instance_uid)
@@ -195,4 +195,4 @@ def _described(number: int, region: Region, algorithm: Algorithm | None) -> Segm
 
 
 def _coded(code: ConceptCode) -> CodedConcept:
-    return CodedConcept(code.value, code.scheme, code.meaning[:LONGEST_LABEL] or code.value)
+    return CodedConcept(code.value, code.scheme, long_string(code.meaning) or code.value)

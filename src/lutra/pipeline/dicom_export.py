@@ -17,8 +17,9 @@ from lutra.core.study import Administration, Role
 from lutra.core.volume import Volume
 from lutra.dose.cycle_sum import sum_of_cycles
 from lutra.export.encapsulated_pdf import write_encapsulated_pdf
-from lutra.export.measurement_report import QUANTITIES, LesionMeasurements, write_measurement_report
+from lutra.export.measurement_report import LesionMeasurements, write_measurement_report
 from lutra.export.parametric_map import QUANTITY, write_parametric_map
+from lutra.export.quantities import QUANTITIES
 from lutra.export.rtdose import write_rtdose
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.dicom_subject import DicomSubject, Segments
@@ -26,6 +27,7 @@ from lutra.pipeline.given_files import empty_folder
 from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord
 from lutra.pipeline.report import documents_of, study_view
 from lutra.pipeline.results import slug
+from lutra.pipeline.signed import Signatures
 from lutra.pipeline.study import StudyFolder
 from lutra.pipeline.transform_files import write_transforms
 from lutra.report.paper import require_typst, typeset
@@ -70,7 +72,8 @@ def export_dicom(study: StudyFolder, out: Path) -> Exported:
     findings: list[Finding] = []
     for record in records:
         folder = out / slug(record.subject.subject_id)
-        subject = DicomSubject(study, protocol, conductor, record, folder, now, audit)
+        signatures = Signatures(conductor, record, audit)
+        subject = DicomSubject(study, protocol, conductor, record, signatures, folder, now)
         written += _objects(subject)
         findings += subject.findings
     study.log("export dicom", {"out": str(out), "objects": len(written)})

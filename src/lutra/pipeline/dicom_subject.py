@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from attrs import evolve, field, frozen
 
@@ -16,14 +15,14 @@ from lutra.core.region import Region
 from lutra.core.study import Role, SeriesHeader
 from lutra.export import Algorithm, stable_uid, write_segmentation
 from lutra.export.measurement_report import Verified
+from lutra.export.part10 import long_string
 from lutra.pipeline.conductor import Conductor, Made
 from lutra.pipeline.protocol import Protocol
 from lutra.pipeline.record import LesionRecord, ObservationRecord, SubjectRecord
 from lutra.pipeline.results import slug
-from lutra.pipeline.signed import decided_after, response_locked
+from lutra.pipeline.signed import Signatures
 from lutra.pipeline.study import StudyFolder
 
-LONGEST_NAME = 64
 HALF = 0.5
 """Share of a voxel from which a segment holds it."""
 MADE_BY = Algorithm("Lutra", __version__, "SEMIAUTOMATIC")
@@ -62,9 +61,9 @@ class DicomSubject:
     protocol: Protocol
     conductor: Conductor
     record: SubjectRecord
+    signatures: Signatures
     folder: Path
     made_at: datetime
-    audit: Sequence[Mapping[str, Any]]
     findings: list[Finding] = field(factory=list)
 
     @property
@@ -112,7 +111,7 @@ class DicomSubject:
 
     def lesion_name(self, lesion: LesionRecord) -> str:
         """Tracking identifier of a lesion: the same in every object."""
-        return f"{lesion.lesion_id} {lesion.name}"[:LONGEST_NAME]
+        return long_string(f"{lesion.lesion_id} {lesion.name}")
 
     def lesion_uid(self, lesion: LesionRecord) -> str:
         """Tracking unique identifier of a lesion: the same in every object."""
@@ -123,19 +122,10 @@ class DicomSubject:
         return tuple(t.transform for t in self.record.transforms if t.transform)
 
     def verified(self, series_uid: str, values: Iterable[Made]) -> Verified | None:
-        """Who stands for numbers of an image, and for which organization.
-
-        Numbers of a therapy SPECT and of its cycle's doses are those of who signed a decision for a later cycle; all others
-        of who locked the response.
-        """
-        cycle = next((c for c, series in self.spects.items() if series_uid in series), None)
-        if cycle is None:
-            signed = response_locked(self.audit, self.name)
-        else:
-            signed = decided_after(self.conductor, self.record, self.audit, cycle)
-        if signed is None or not signed.covers(self.study.ledger, values):
-            return None
-        return Verified(signed.by, signed.at, f"study {self.protocol.study.name}"[:LONGEST_NAME])
+        """Who stands for numbers of an image, and for which organization."""
+        signed = self.signatures.on_image(series_uid, values)
+        organization = long_string(f"study {self.protocol.study.name}")
+        return None if signed is None else Verified(signed.by, signed.at, organization)
 
     def segments(self, series_uid: str) -> Segments | None:
         """Write every region that the study used on an image; None if it used none there."""
@@ -167,9 +157,7 @@ class DicomSubject:
             )
         for organ in self.record.organs:
             if organ.series_uid == series_uid:
-                yield from self._named(
-                    [organ], (organ.region_name[:LONGEST_NAME], self.uid("region", organ.region_name))
-                )
+                yield from self._named([organ], (long_string(organ.region_name), self.uid("region", organ.region_name)))
 
     def _named(self, seen: Iterable[ObservationRecord], named: tuple[str, str], lesion_id: str = "") -> Iterator[_Part]:
         for observation in seen:

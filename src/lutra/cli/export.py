@@ -1,4 +1,4 @@
-"""`lutra export`: tables for a sponsor, a statistician, or REDCap; objects for an archive."""
+"""`lutra export`: tables for a sponsor, a statistician, or REDCap; objects for an archive, bundles for a record."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from lutra.cli import show
 if TYPE_CHECKING:
     from lutra.pipeline.study import StudyFolder
 
-app = typer.Typer(no_args_is_help=True, help="Tables of a study for others: SDTM, ADaM-style, REDCap, analysis, DICOM.")
+app = typer.Typer(
+    no_args_is_help=True, help="Tables of a study for others: SDTM, ADaM-style, REDCap, analysis, DICOM, FHIR."
+)
 
 Dir = Annotated[Path, typer.Argument(help="Study folder.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Folder to make; must be empty or not exist.", show_default=False)]
@@ -50,6 +52,14 @@ def export_dicom(directory: Dir, out: Out, *, json: Json = False) -> None:
         show.print_findings(done.findings)
         show.out.print(f"{len(done.paths)} files: {out}")
     raise typer.Exit(show.exit_code(done.findings))
+
+
+@app.command("fhir")
+def export_fhir(directory: Dir, out: Out, *, json: Json = False) -> None:
+    """Write a FHIR R4 bundle per subject: images, measurements, doses and response."""
+    from lutra.pipeline.fhir_export import export_fhir as export
+
+    _write(export, directory, out, json)
 
 
 def _write(export: Callable[[StudyFolder, Path], tuple[Path, ...]], directory: Path, out: Path, json: bool) -> None:

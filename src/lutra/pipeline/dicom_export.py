@@ -19,6 +19,7 @@ from lutra.dose.cycle_sum import sum_of_cycles
 from lutra.export.encapsulated_pdf import write_encapsulated_pdf
 from lutra.export.measurement_report import LesionMeasurements, write_measurement_report
 from lutra.export.parametric_map import QUANTITY, write_parametric_map
+from lutra.export.part10 import header_of
 from lutra.export.quantities import QUANTITIES
 from lutra.export.rtdose import write_rtdose
 from lutra.pipeline.conductor import Conductor, Made
@@ -28,7 +29,7 @@ from lutra.pipeline.record import CycleRecord, LesionRecord, ObservationRecord
 from lutra.pipeline.report import documents_of, study_view
 from lutra.pipeline.results import slug
 from lutra.pipeline.signed import Signatures
-from lutra.pipeline.study import StudyFolder
+from lutra.pipeline.study import EXPORTED, StudyFolder
 from lutra.pipeline.transform_files import write_transforms
 from lutra.report.paper import require_typst, typeset
 
@@ -76,7 +77,8 @@ def export_dicom(study: StudyFolder, out: Path) -> Exported:
         subject = DicomSubject(study, protocol, conductor, record, signatures, folder, now)
         written += _objects(subject)
         findings += subject.findings
-    study.log("export dicom", {"out": str(out), "objects": len(written)})
+    series = sorted({str(header_of(path).SeriesInstanceUID) for path in written})
+    study.log(EXPORTED, {"out": str(out), "objects": len(written), "series": series})
     return Exported(tuple(written), tuple(findings))
 
 

@@ -44,6 +44,9 @@ def images(tmp_path: Path) -> list[Path]:
         file.StudyInstanceUID, file.SeriesInstanceUID, file.FrameOfReferenceUID = "1.2.3", "1.2.4", "1.2.5"
         file.StudyDate, file.StudyTime, file.StudyID, file.Modality = "20260105", "090000", "1", "PT"
         file.AccessionNumber = file.ReferringPhysicianName = ""
+        file.ClinicalTrialSponsorName, file.ClinicalTrialProtocolID = "Sponsor", "TRIAL-1"
+        file.ClinicalTrialProtocolName = file.ClinicalTrialSiteID = file.ClinicalTrialSiteName = ""
+        file.ClinicalTrialSubjectID = "P-1"
         file.save_as(tmp_path / f"{n}.dcm", enforce_file_format=True)
         paths.append(tmp_path / f"{n}.dcm")
     return paths
@@ -103,6 +106,7 @@ def test_it_is_preliminary_until_signed_and_refers_to_every_image(tmp_path: Path
     (series,) = evidence[0].ReferencedSeriesSequence
     assert [i.ReferencedSOPInstanceUID for i in series.ReferencedSOPSequence] == ["1.2.3.1", "1.2.3.2"]
     assert (file.PatientID, file.StudyInstanceUID) == ("P-1", "1.2.3")
+    assert (file.ClinicalTrialSponsorName, file.ClinicalTrialSubjectID) == ("Sponsor", "P-1")
 
 
 def test_signed_it_is_final_and_names_who_and_when(tmp_path: Path, images: list[Path]) -> None:

@@ -14,6 +14,7 @@ import pydicom
 import pytest
 import SimpleITK
 
+from lutra.core.clinical_trial import ClinicalTrial
 from lutra.core.errors import GridMismatch, UsageError
 from lutra.core.grid import Grid
 from lutra.core.study import SeriesHeader
@@ -36,7 +37,7 @@ def images(tmp_path: Path) -> list[Path]:
         GRID.frame_of_reference, tuple(stable_uid("ct", str(k)) for k in range(SHAPE[2])), acquired_at=NOON,
         series_started_at=NOON,
     )  # fmt: skip
-    patient = PatientIdentity("P", "P^P", "F", 60, 1.6)
+    patient = PatientIdentity("P", "P^P", "F", 60, 1.6, ClinicalTrial("Sponsor", "TRIAL-1"))
     return list(write_image_series(tmp_path / "ct", header, Volume(np.zeros(SHAPE), GRID, Unit.HU), patient, NOON))
 
 
@@ -112,6 +113,11 @@ def test_what_is_no_map_is_refused(tmp_path: Path, images: list[Path]) -> None:
             Volume(np.ones((2, 2, 2)), Grid((2, 2, 2), GRID.affine_lps_mm, GRID.frame_of_reference), Unit.GY),
             images,
         )
+
+
+def test_it_is_of_the_trial_of_the_images(tmp_path: Path, images: list[Path]) -> None:
+    file = pydicom.dcmread(write(tmp_path / "map.dcm", CASES["Gy"], images))
+    assert (file.ClinicalTrialSponsorName, file.ClinicalTrialProtocolID) == ("Sponsor", "TRIAL-1")
 
 
 @pytest.mark.skipif(shutil.which("dciodvfy") is None, reason="dicom3tools is not installed")

@@ -16,6 +16,12 @@ from lutra.core.volume import Volume
 from lutra.export.part10 import date_text, header_of, long_string, offset_text, save, time_text
 
 FULL_SCALE = 2**32 - 1
+DEIDENTIFIED = (
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)
 OF_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 OF_STUDY = ("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName")
 """Elements that a dose has in common with the image it lies on; empty where the image has none."""
@@ -87,9 +93,9 @@ def write_rtdose(
 
 
 def copy_trial(file: Dataset, header: Dataset) -> None:
-    """Take over the clinical trial modules of an image."""
+    """Take over what an image says of its clinical trial and of its de-identification."""
     for element in header:
-        if element.keyword.startswith("ClinicalTrial"):
+        if element.keyword.startswith("ClinicalTrial") or element.keyword in DEIDENTIFIED:
             file[element.tag] = element
 
 

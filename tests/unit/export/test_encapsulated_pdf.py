@@ -42,6 +42,8 @@ def image(tmp_path: Path) -> Path:
     file.ClinicalTrialSponsorName, file.ClinicalTrialProtocolID = "Sponsor", "TRIAL-1"
     file.ClinicalTrialProtocolName = file.ClinicalTrialSiteID = file.ClinicalTrialSiteName = ""
     file.ClinicalTrialSubjectID = "P-1"
+    file.PatientIdentityRemoved, file.DeidentificationMethod = "YES", "by another program"
+    file.LongitudinalTemporalInformationModified = "MODIFIED"
     file.save_as(tmp_path / "image.dcm", enforce_file_format=True)
     return tmp_path / "image.dcm"
 
@@ -68,6 +70,8 @@ def test_it_is_of_the_patient_study_and_trial_of_the_image(tmp_path: Path, docum
     file = pydicom.dcmread(write(tmp_path / "pdf.dcm", document, image))
     assert (file.PatientID, file.StudyInstanceUID, file.DocumentTitle) == ("P-1", "1.2.3", "Dosimetry of P-1")
     assert (file.ClinicalTrialProtocolID, file.MIMETypeOfEncapsulatedDocument) == ("TRIAL-1", "application/pdf")
+    assert (file.PatientIdentityRemoved, file.DeidentificationMethod) == ("YES", "by another program")
+    assert file.LongitudinalTemporalInformationModified == "MODIFIED"
 
 
 def test_anything_else_is_refused(tmp_path: Path, image: Path) -> None:

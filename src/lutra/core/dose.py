@@ -191,6 +191,31 @@ class CumulativeDose:
 
 
 @frozen(eq=False)
+class CycleSum:
+    """Absorbed dose of all cycles on part of the grid of the first.
+
+    Parameters
+    ----------
+    dose
+        [Gy] On the largest box found within which every cycle has a dose.
+    cycles
+        That are in it; the first is the one whose body it is.
+    covered
+        Share of the reference grid that the box holds. [1]
+    error_mm
+        Largest expected error of the maps between the cycles; None if one was not evaluated. [mm]
+    engine
+        Qualified name.
+    """
+
+    dose: Volume
+    cycles: tuple[int, ...]
+    covered: float
+    error_mm: float | None
+    engine: str
+
+
+@frozen(eq=False)
 class BiologicalDose:
     """What a dose is worth to a tissue, in one cycle or over several.
 

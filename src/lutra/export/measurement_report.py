@@ -18,39 +18,20 @@ from highdicom.sr import (
     MeasurementsAndQualitativeEvaluations,
     ObservationContext,
     ObserverContext,
+    ReferencedSegment,
+    SourceSeriesForSegmentation,
     TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
+from pydicom import Dataset
 from pydicom.uid import UID
 
 from lutra import __version__
 from lutra.core.errors import UsageError
-from lutra.export.part10 import date_text, header_of, save, time_text
+from lutra.export.part10 import date_text, datetime_text, header_of, long_string, save, time_text
+from lutra.export.quantities import DCM, QUANTITIES, SCT
 
-DCM, SCT, UCUM = "DCM", "SCT", "UCUM"
-Code = tuple[str, str, str]
-MAXIMUM: Code = ("56851009", SCT, "Maximum")
-MEAN: Code = ("373098007", SCT, "Mean")
-MEDIAN: Code = ("373099004", SCT, "Median")
-PEAK: Code = ("126031", DCM, "Peak Value Within ROI")
-SUV: Code = ("126401", DCM, "SUVbw")
-ADC: Code = ("113041", DCM, "Apparent Diffusion Coefficient")
-ABSORBED_DOSE: Code = ("128513", DCM, "Absorbed Dose")
-LONG_AXIS: Code = ("103339001", SCT, "Long Axis")
-SHORT_AXIS: Code = ("103340004", SCT, "Short Axis")
-VOLUME: Code = ("118565006", SCT, "Volume")
-SUV_UNIT: Code = ("{SUVbw}g/ml", UCUM, "Standardized Uptake Value body weight")
-QUANTITIES: dict[str, tuple[Code, Code | None, Code]] = {
-    "suv_max": (SUV, MAXIMUM, SUV_UNIT),
-    "suv_mean": (SUV, MEAN, SUV_UNIT),
-    "suv_peak": (SUV, PEAK, SUV_UNIT),
-    "adc_mean": (ADC, MEAN, ("mm2/s", UCUM, "square millimeter per second")),
-    "adc_median": (ADC, MEDIAN, ("mm2/s", UCUM, "square millimeter per second")),
-    "volume": (VOLUME, None, ("ml", UCUM, "milliliter")),
-    "longest_diameter": (LONG_AXIS, None, ("mm", UCUM, "millimeter")),
-    "short_axis": (SHORT_AXIS, None, ("mm", UCUM, "millimeter")),
-    "absorbed_dose": (ABSORBED_DOSE, MEAN, ("Gy", UCUM, "gray")),
-}
-"""What is measured, how it is derived, and its unit; by the name the number has in Lutra. Codes: DICOM PS3.16."""
+Group = MeasurementsAndQualitativeEvaluations | VolumetricROIMeasurementsAndQualitativeEvaluations
 
 
 @frozen
@@ -65,11 +46,23 @@ class LesionMeasurements:
         Unique identifier of the same.
     values
         By the names of :data:`QUANTITIES`, in their units.
+    segment
+        Number of its segment in the segmentation that the report refers to; None if it has none there.
     """
 
     name: str
     uid: str
     values: tuple[tuple[str, float], ...]
+    segment: int | None = None
+
+
+@frozen
+class Verified:
+    """Who stands for the numbers, since when, and for which organization."""
+
+    by: str
+    at: datetime
+    organization: str
 
 
 def write_measurement_report(
@@ -81,7 +74,8 @@ def write_measurement_report(
     instance_uid: str,
     made_at: datetime,
     title: str,
-    final: bool = False,
+    segmentation: Path | None = None,
+    verified: Verified | None = None,
 ) -> Path:
     """Write what was measured of lesions in one image series.
 
@@ -91,8 +85,10 @@ def write_measurement_report(
         Files of the series: who the patient is and what is referred to is read from them.
     title
         Of the series.
-    final
-        Whether somebody has signed for the numbers; they are preliminary otherwise.
+    segmentation
+        File with the lesions' segments.
+    verified
+        Who has signed for the numbers; None leaves the report preliminary.
 
     Raises
     ------
@@ -101,9 +97,12 @@ def write_measurement_report(
     Unreadable
         If an image cannot be read.
     """
-    groups = [_group(lesion) for lesion in lesions if any(name in QUANTITIES for name, _ in lesion.values)]
-    if not groups or not images:
+    known = [lesion for lesion in lesions if any(name in QUANTITIES for name, _ in lesion.values)]
+    if not known or not images:
         raise UsageError("nothing to report", required="a lesion with a number, and the images it was measured on")
+    evidence = [header_of(image) for image in images]
+    segments = None if segmentation is None else header_of(segmentation)
+    groups = [_group(lesion, evidence[0], segments) for lesion in known]
     device = DeviceObserverIdentifyingAttributes(
         uid=UID("2.25.329800735698586629295641978511506172918"),
         name="Lutra",
@@ -120,30 +119,44 @@ def write_measurement_report(
             title=CodedConcept("126000", DCM, "Imaging Measurement Report"),
         )
         file = Comprehensive3DSR(
-            evidence=[header_of(image) for image in images],
+            evidence=evidence if segments is None else [*evidence, segments],
             content=report,
             series_instance_uid=series_uid,
             series_number=91,
             sop_instance_uid=instance_uid,
             instance_number=1,
             manufacturer="Lutra",
-            is_complete=final,
-            is_final=final,
-            is_verified=False,
-            series_description=title[:64],
+            is_complete=verified is not None,
+            is_final=verified is not None,
+            is_verified=verified is not None,
+            verifying_observer_name=verified.by if verified else None,
+            verifying_organization=verified.organization if verified else None,
+            series_description=long_string(title),
         )
     file.SoftwareVersions = __version__
     for name, text in (("ContentDate", date_text(made_at)), ("ContentTime", time_text(made_at))):
         setattr(file, name, text)
+    if verified is not None:
+        file.VerifyingObserverSequence[0].VerificationDateTime = datetime_text(verified.at)
     save(path, file)
     return path
 
 
-def _group(lesion: LesionMeasurements) -> MeasurementsAndQualitativeEvaluations:
-    return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=UID(lesion.uid), identifier=lesion.name),
-        finding_type=CodedConcept("52988006", SCT, "Lesion"),
-        measurements=[_measurement(name, value) for name, value in lesion.values if name in QUANTITIES],
+def _group(lesion: LesionMeasurements, image: Dataset, segments: Dataset | None) -> Group:
+    """Group by segment (TID 1411) where the lesion has one, else on its own (TID 1501)."""
+    tracking = TrackingIdentifier(uid=UID(lesion.uid), identifier=lesion.name)
+    finding = CodedConcept("52988006", SCT, "Lesion")
+    numbers = [_measurement(name, value) for name, value in lesion.values if name in QUANTITIES]
+    if lesion.segment is None or segments is None:
+        return MeasurementsAndQualitativeEvaluations(tracking, finding_type=finding, measurements=numbers)
+    segment = ReferencedSegment(
+        segments.SOPClassUID,
+        segments.SOPInstanceUID,
+        lesion.segment,
+        source_series=SourceSeriesForSegmentation(image.SeriesInstanceUID),
+    )
+    return VolumetricROIMeasurementsAndQualitativeEvaluations(
+        tracking, referenced_segment=segment, finding_type=finding, measurements=numbers
     )
 
 

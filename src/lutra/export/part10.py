@@ -14,9 +14,10 @@ from pydicom.filewriter import correct_ambiguous_vr, write_data_element, write_f
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from lutra.core.errors import Unreadable
-from lutra.export.uids import IMPLEMENTATION
+from lutra.export.uids import IMPLEMENTATION, stable_uid
 
 PREAMBLE = bytes(128) + b"DICM"
+LONG_STRING = 64
 ENCODING = "utf8"
 """Of texts, where Specific Character Set (0008,0005) is ISO_IR 192."""
 
@@ -41,6 +42,11 @@ def offset_text(moment: datetime) -> str:
     return f"{moment:%z}"
 
 
+def long_string(text: str) -> str:
+    """Cut a text to what a long string (LO) holds: 64 characters by PS3.5, of which validators count the bytes."""
+    return text.encode()[:LONG_STRING].decode(errors="ignore")
+
+
 def on_clock_of(acquired_at: datetime, moment: datetime) -> datetime:
     """Put a moment on the clock of an acquisition: one offset (0008,0201) holds for all times of a file, whatever the season."""
     return moment.astimezone(timezone(acquired_at.utcoffset() or timedelta(0)))
@@ -59,6 +65,18 @@ def save(path: Path, dataset: Dataset, *, implicit: bool = False) -> None:
     partial = path.with_suffix(".part")
     dataset.save_as(partial, enforce_file_format=True)
     partial.rename(path)
+
+
+def stamp(file: Dataset, made_at: datetime, instance_uid: str) -> None:
+    """Put the caller's time and stable UIDs where highdicom put the clock's and drawn ones."""
+    file.InstanceCreationDate = file.ContentDate = file.SeriesDate = date_text(made_at)
+    file.InstanceCreationTime = file.ContentTime = file.SeriesTime = time_text(made_at)
+    file.TimezoneOffsetFromUTC = offset_text(made_at)
+    organization = stable_uid(instance_uid, "dimensions")
+    for item in (*file.DimensionOrganizationSequence, *file.DimensionIndexSequence):
+        item.DimensionOrganizationUID = organization
+    for item in file.get("ContributingEquipmentSequence", ()):
+        item.ContributionDateTime = datetime_text(made_at)
 
 
 def header_of(path: Path) -> Dataset:

@@ -13,10 +13,15 @@ from lutra import __version__
 from lutra.core.errors import UsageError
 from lutra.core.units import Unit
 from lutra.core.volume import Volume
-from lutra.export.part10 import date_text, header_of, offset_text, save, time_text
+from lutra.export.part10 import date_text, header_of, long_string, offset_text, save, time_text
 
 FULL_SCALE = 2**32 - 1
-COMMENT_LENGTH = 64
+DEIDENTIFIED = (
+    "PatientIdentityRemoved",
+    "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence",
+    "LongitudinalTemporalInformationModified",
+)
 OF_PATIENT = ("PatientName", "PatientID", "PatientBirthDate", "PatientSex")
 OF_STUDY = ("StudyInstanceUID", "StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName")
 """Elements that a dose has in common with the image it lies on; empty where the image has none."""
@@ -69,9 +74,7 @@ def write_rtdose(
     file.Modality = "RTDOSE"
     for keyword in (*OF_PATIENT, *OF_STUDY):
         setattr(file, keyword, getattr(header, keyword, None))
-    for element in header:
-        if element.keyword.startswith("ClinicalTrial"):
-            file[element.tag] = element
+    copy_trial(file, header)
     file.SeriesInstanceUID = series_uid
     file.SeriesNumber, file.InstanceNumber = 90, 1
     file.FrameOfReferenceUID, file.PositionReferenceIndicator = header.FrameOfReferenceUID, ""
@@ -84,9 +87,16 @@ def write_rtdose(
     file.DoseUnits, file.DoseType = "GY", "PHYSICAL"
     file.DoseSummationType = "PLAN" if cycles == 1 else "MULTI_PLAN"
     file.TissueHeterogeneityCorrection = "IMAGE"
-    file.DoseComment = comment[:COMMENT_LENGTH]
+    file.DoseComment = long_string(comment)
     save(path, file)
     return path
+
+
+def copy_trial(file: Dataset, header: Dataset) -> None:
+    """Take over what an image says of its clinical trial and of its de-identification."""
+    for element in header:
+        if element.keyword.startswith("ClinicalTrial") or element.keyword in DEIDENTIFIED:
+            file[element.tag] = element
 
 
 def _pixels(file: Dataset, values: np.ndarray, dose: Volume) -> None:

@@ -4,30 +4,27 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-import pydicom
 from attrs import frozen
 from highdicom import AlgorithmIdentificationSequence
 from highdicom.seg import Segmentation as HighdicomSegmentation
 from highdicom.seg import SegmentationTypeValues, SegmentDescription
 from highdicom.sr import CodedConcept
-from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from lutra import __version__
 from lutra.core.clinical_trial import ClinicalTrial
-from lutra.core.errors import Unreadable, UsageError
+from lutra.core.errors import UsageError
 from lutra.core.region import ConceptCode, Region, RegionKind, RegionOrigin
 from lutra.core.study import SeriesHeader
 from lutra.export.dicom_image import write_trial
-from lutra.export.part10 import date_text, datetime_text, offset_text, save, time_text
-from lutra.export.uids import stable_uid
+from lutra.export.part10 import long_string, save, stamp
+from lutra.export.source_images import source_images
 
 MAXIMUM = 255
 """Fractions are written in steps of 1/255: (0062,000E) Maximum Fractional Value."""
@@ -116,7 +113,7 @@ def write_segmentation(
     kind = kind or ("FRACTIONAL" if partial else "BINARY")
     first = min(region.start_ijk[2] for region in regions)
     stop = max(region.start_ijk[2] + region.fraction.shape[2] for region in regions)
-    sources, slices = _sources(images, drawn_on, first, stop)
+    sources, slices = source_images(images, drawn_on, first, stop)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # highdicom has an opinion on patient names; they are the source's
         file = HighdicomSegmentation(
@@ -135,10 +132,10 @@ def write_segmentation(
             software_versions=__version__,
             device_serial_number="1",
             content_label="REGIONS",
-            content_description=description[:LONGEST_LABEL] or None,
+            content_description=long_string(description) or None,
             transfer_syntax_uid=ExplicitVRLittleEndian,
         )
-    _date(file, drawn_at, instance_uid)
+    stamp(file, drawn_at, instance_uid)
     write_trial(file, trial)
     save(path, file)
     return path
@@ -158,62 +155,6 @@ def _require_usable(regions: Sequence[Region], drawn_on: SeriesHeader, algorithm
                 f"region {region.name} was not drawn by hand ({region.origin.value}), and nothing says how it was made",
                 required="the algorithm",
             )
-
-
-def _sources(images: Sequence[Path], drawn_on: SeriesHeader, first: int, stop: int) -> tuple[list[Dataset], list[int]]:
-    """Datasets that highdicom takes patient, geometry and references from, and the slice of each of their frames."""
-    assert drawn_on.grid is not None  # noqa: S101  (checked before)
-    uids = drawn_on.instances[: drawn_on.grid.shape[2]]
-    wanted = set(uids if drawn_on.frame_indices else uids[first:stop])
-    found: dict[str, Dataset] = {}
-    for image in images:
-        try:
-            header = pydicom.dcmread(image, stop_before_pixels=True)
-        except Exception as error:
-            raise Unreadable(f"broken DICOM: {error}", where=str(image), do="export it again") from error
-        if header.get("SOPInstanceUID") in wanted:
-            found[header.SOPInstanceUID] = _complete(header)
-    missing = wanted - set(found)
-    if missing:
-        raise UsageError(
-            f"{len(missing)} of the slices have no file", required="the files of the series the regions lie on"
-        )
-    if not drawn_on.frame_indices:
-        return [found[uid] for uid in uids[first:stop]], list(range(first, stop))
-    (uid,) = wanted
-    return [_with_frames(found[uid], drawn_on)], list(np.argsort(drawn_on.frame_indices[: len(uids)]))
-
-
-def _complete(header: Dataset) -> Dataset:
-    """Elements that DICOM wants to be there, if empty, and real files lack."""
-    for tag in (
-        "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "AccessionNumber", "StudyID", "StudyDate", "StudyTime",
-    ):  # fmt: skip
-        if tag not in header:
-            setattr(header, tag, "")
-    return header
-
-
-def _with_frames(header: Dataset, drawn_on: SeriesHeader) -> Dataset:
-    """Describe the frames of the first volume of an NM or enhanced object as an enhanced object does, on the header's grid."""
-    grid = drawn_on.grid
-    assert grid is not None  # noqa: S101  (checked before)
-    stand_in = deepcopy(header)
-    directions = grid.affine_lps_mm[:3, :3] / grid.spacing_mm
-    measures, orientation, shared = Dataset(), Dataset(), Dataset()
-    measures.PixelSpacing = [f"{grid.spacing_mm[1]:.10g}", f"{grid.spacing_mm[0]:.10g}"]
-    measures.SliceThickness = measures.SpacingBetweenSlices = f"{grid.spacing_mm[2]:.10g}"
-    orientation.ImageOrientationPatient = [f"{x:.10f}" for x in (*directions[:, 0], *directions[:, 1])]
-    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = [measures], [orientation]
-    frames = []
-    for k in np.argsort(drawn_on.frame_indices[: grid.shape[2]]):
-        position, frame = Dataset(), Dataset()
-        position.ImagePositionPatient = [f"{x:.9g}" for x in grid.to_lps_mm((0, 0, k))]
-        frame.PlanePositionSequence = [position]
-        frames.append(frame)
-    stand_in.SharedFunctionalGroupsSequence, stand_in.PerFrameFunctionalGroupsSequence = [shared], frames
-    stand_in.NumberOfFrames = len(frames)
-    return stand_in
 
 
 def _pixels(regions: Sequence[Region], slices: Sequence[int], drawn_on: SeriesHeader, kind: Kind) -> npt.NDArray[Any]:
@@ -254,16 +195,4 @@ def _described(number: int, region: Region, algorithm: Algorithm | None) -> Segm
 
 
 def _coded(code: ConceptCode) -> CodedConcept:
-    return CodedConcept(code.value, code.scheme, code.meaning[:LONGEST_LABEL] or code.value)
-
-
-def _date(file: Dataset, drawn_at: datetime, instance_uid: str) -> None:
-    """Put the caller's time and stable UIDs where highdicom put the clock's and drawn ones."""
-    file.InstanceCreationDate = file.ContentDate = file.SeriesDate = date_text(drawn_at)
-    file.InstanceCreationTime = file.ContentTime = file.SeriesTime = time_text(drawn_at)
-    file.TimezoneOffsetFromUTC = offset_text(drawn_at)
-    organization = stable_uid(instance_uid, "dimensions")
-    for item in (*file.DimensionOrganizationSequence, *file.DimensionIndexSequence):
-        item.DimensionOrganizationUID = organization
-    for item in file.get("ContributingEquipmentSequence", ()):
-        item.ContributionDateTime = datetime_text(drawn_at)
+    return CodedConcept(code.value, code.scheme, long_string(code.meaning) or code.value)

@@ -21,9 +21,8 @@ from lutra.core.region import ConceptCode
 from lutra.core.study import SeriesHeader
 from lutra.core.transform import DisplacementField, Transform
 from lutra.export.dicom_image import write_trial
-from lutra.export.part10 import date_text, offset_text, save, time_text
+from lutra.export.part10 import date_text, long_string, offset_text, save, time_text
 
-LONGEST_TEXT = 64
 ORTHONORMAL = 1e-6
 """Largest deviation of a rotation matrix from one. [1]"""
 METHOD = {
@@ -86,7 +85,7 @@ def write_spatial_registration(
     file.Modality, file.SeriesNumber, file.InstanceNumber = "REG", 900, 1
     file.Laterality = ""
     file.FrameOfReferenceUID, file.PositionReferenceIndicator = transform.fixed_frame, ""
-    file.ContentLabel, file.ContentDescription = "REGISTRATION", transform.method[:LONGEST_TEXT]
+    file.ContentLabel, file.ContentDescription = "REGISTRATION", long_string(transform.method)
     file.ContentCreatorName = made_by
     if field is None:
         file.RegistrationSequence = [
@@ -142,7 +141,7 @@ def _item(
     method: ConceptCode | None,
 ) -> Dataset:
     registration = Dataset()
-    registration.FrameOfReferenceTransformationComment = comment[:LONGEST_TEXT]
+    registration.FrameOfReferenceTransformationComment = long_string(comment)
     registration.RegistrationTypeCodeSequence = _coded(method)
     registration.MatrixSequence = [_matrix(matrix)]
     item = Dataset()
@@ -155,7 +154,7 @@ def _deformable(transform: Transform, field: DisplacementField, moving: Sequence
     item = Dataset()
     item.SourceFrameOfReferenceUID = transform.moving_frame
     item.ReferencedImageSequence = _images(moving)
-    item.FrameOfReferenceTransformationComment = transform.method[:LONGEST_TEXT]
+    item.FrameOfReferenceTransformationComment = long_string(transform.method)
     item.RegistrationTypeCodeSequence = _coded(_method(transform))
     item.PostDeformationMatrixRegistrationSequence = [_matrix(float64(np.linalg.inv(transform.fixed_from_moving)))]
     item.DeformableRegistrationGridSequence = [_grid(field)]

@@ -12,6 +12,7 @@ from lutra.core.finding import Finding, Severity
 from lutra.core.study import SIMULATED_BY
 from lutra.pipeline.analysis import analyse, analysis_view
 from lutra.pipeline.conductor import Conductor
+from lutra.pipeline.record import SubjectRecord
 from lutra.pipeline.response_lock import locks
 from lutra.pipeline.study import StudyFolder
 from lutra.pipeline.views import Gatherer
@@ -19,8 +20,16 @@ from lutra.pipeline.why import Provenance
 from lutra.report import write_report
 from lutra.report.analysis_model import AnalysisView
 from lutra.report.blinding import blinded, pictures_of
-from lutra.report.model import StudyView
-from lutra.report.paper import decision_sheet, dosimetry_report, recist_sheet, require_typst, study_report, typeset
+from lutra.report.model import StudyView, SubjectView
+from lutra.report.paper import (
+    Document,
+    decision_sheet,
+    dosimetry_report,
+    recist_sheet,
+    require_typst,
+    study_report,
+    typeset,
+)
 from lutra.response.lesion_course import reader_agreement
 
 
@@ -59,19 +68,51 @@ def write_study_report(
         raise UsageError(
             f"no results of {', '.join(strangers)}", where=str(study.root), required="subjects of this study"
         )
+    images: dict[str, bytes] = {}
+    analysis, doubts = (None, ()) if for_reader else _analysis(study)
+    view = study_view(study, records, images, for_reader=for_reader, doubts=doubts, analysed=analysis is not None)
+    folder = "report-reader" if for_reader else "report"
+    write_report(view, images, study.root / folder, analysis)
+    if on_paper:
+        _write_on_paper(study.root / folder / "pdf", view, analysis, paper_of)
+    locked = {subject for subject, _ in locks(study.ledger.audit_trail())}
+    study.log(folder, {"subjects": [s.subject_id for s in view.subjects], "locked": sorted(locked)})
+    return study.root / folder / "index.html"
+
+
+def study_view(
+    study: StudyFolder,
+    records: Sequence[SubjectRecord],
+    images: dict[str, bytes],
+    *,
+    for_reader: bool = False,
+    doubts: tuple[Finding, ...] = (),
+    analysed: bool = False,
+) -> StudyView:
+    """Gather what pages and documents say of these subjects; their pictures go into `images`.
+
+    Parameters
+    ----------
+    for_reader
+        Without what readers of response must not see; see :func:`write_study_report`.
+    doubts
+        Findings beside those of the intake.
+    analysed
+        Whether there is a page of the analysis to refer to.
+    """
     protocol = study.protocol
     conductor = Conductor(study.store, study.ledger)
-    images: dict[str, bytes] = {}
-    provenance = Provenance(study.ledger)
     audit = study.ledger.audit_trail()
+    provenance = Provenance(study.ledger)
     subjects = tuple(Gatherer(conductor, record, provenance, images, audit).subject() for record in records)
-    locked = {subject for subject, reader in locks(audit)}
     if for_reader:
+        locked = {subject for subject, _ in locks(audit)}
         subjects = tuple(s if s.subject_id in locked else blinded(s) for s in subjects)
-        images = pictures_of(subjects, images)
-    analysis, doubts = (None, ()) if for_reader else _analysis(study)
+        kept = pictures_of(subjects, images)
+        images.clear()
+        images.update(kept)
     headers = [conductor.value(s.header) for record in records for s in record.series if s.header]
-    view = StudyView(
+    return StudyView(
         name=protocol.study.name,
         title=protocol.study.title,
         protocol_name=protocol.study.name,
@@ -84,25 +125,26 @@ def write_study_report(
         readers=()
         if for_reader
         else reader_agreement([c for r in records if r.course.clinical for c in r.course.clinical.readings]),
-        analysed=analysis is not None,
+        analysed=analysed,
         simulated=bool(headers) and all(h.manufacturer == SIMULATED_BY for h in headers),
     )
-    folder = "report-reader" if for_reader else "report"
-    write_report(view, images, study.root / folder, analysis)
-    if on_paper:
-        _write_on_paper(study.root / folder / "pdf", view, analysis, paper_of)
-    study.log(folder, {"subjects": [s.subject_id for s in subjects], "locked": sorted(locked)})
-    return study.root / folder / "index.html"
+
+
+def documents_of(view: StudyView, subject: SubjectView) -> dict[str, Document]:
+    """Every document on paper that there is something of a subject to say in: dosimetry, decision, response."""
+    made = {
+        "dosimetry": dosimetry_report(view, subject),
+        "decision": decision_sheet(view, subject),
+        "response": recist_sheet(view, subject),
+    }
+    return {name: document for name, document in made.items() if document is not None}
 
 
 def _write_on_paper(folder: Path, view: StudyView, analysis: AnalysisView | None, of: Sequence[str]) -> None:
     """Write every document that there is something to say in."""
     documents = {"study": study_report(view, analysis)} if analysis and not of else {}
     for subject in (s for s in view.subjects if not of or s.subject_id in of):
-        documents[f"{subject.slug}-dosimetry"] = dosimetry_report(view, subject)
-        for name, sheet in (("decision", decision_sheet(view, subject)), ("response", recist_sheet(view, subject))):
-            if sheet is not None:
-                documents[f"{subject.slug}-{name}"] = sheet
+        documents |= {f"{subject.slug}-{name}": document for name, document in documents_of(view, subject).items()}
     folder.mkdir(exist_ok=True)
     for name, document in documents.items():
         (folder / f"{name}.pdf").write_bytes(typeset(document))

@@ -39,6 +39,8 @@ from lutra.reference.decision_tables import DecisionTable, read_table, shipped_t
 from lutra.store import ArtifactStore, Ledger
 
 INTAKE_STEP = "ingest.intake"
+EXPORTED = "export dicom"
+"""Action in the audit trail, which names the series that left."""
 DAY_S = 86400.0
 
 
@@ -344,8 +346,17 @@ class StudyFolder:
         return summary
 
     def run_one(self, conductor: Conductor, inputs: RunInputs, subject: str) -> None:
-        """Run every stage for one subject and make the outcome its current state."""
-        sources = self.ledger.sources(subject)
+        """Run every stage for one subject and make the outcome its current state.
+
+        What the study has exported and an archive gave back with the images is no source of it.
+        """
+        own = {
+            series
+            for e in self.ledger.audit_trail()
+            if e["action"] == EXPORTED
+            for series in e["detail"].get("series", ())
+        }
+        sources = [source for source in self.ledger.sources(subject) if source.series_uid not in own]
         for source in sources:
             verify_source(source)
         record = run_subject(conductor, inputs, subject, sources)

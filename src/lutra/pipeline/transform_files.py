@@ -29,13 +29,19 @@ def export_transforms(study: StudyFolder, subject_id: str, kind: Kind, out: Path
     UsageError
         If none is known.
     """
-    there = contained(study.ledger, study.store, subject_id)
-    transforms = transforms_of(study, subject_id)
-    if not transforms:
+    paths = write_transforms(study, subject_id, kind, out)
+    if not paths:
         raise UsageError(f"no transform of {subject_id} is known", do="lutra align landmarks, nudge or import make one")
+    study.log("align export", {"subject": subject_id, "as": kind, "files": len(paths)})
+    return paths
+
+
+def write_transforms(study: StudyFolder, subject_id: str, kind: Kind, out: Path) -> tuple[Path, ...]:
+    """Write each transform known of a subject, if any; see :func:`export_transforms`."""
+    there = contained(study.ledger, study.store, subject_id)
     taken: dict[str, int] = {}
     paths = []
-    for transform in transforms:
+    for transform in transforms_of(study, subject_id):
         name = f"{_name(there, transform.fixed_frame)}_from_{_name(there, transform.moving_frame)}"
         taken[name] = taken.get(name, 0) + 1
         stem = out / (name if taken[name] == 1 else f"{name}-{taken[name]}")
@@ -43,7 +49,6 @@ def export_transforms(study: StudyFolder, subject_id: str, kind: Kind, out: Path
             paths.append(write_itk_transform(stem.parent / f"{stem.name}.tfm", transform))
         else:
             paths.append(_write_dicom(study, there, transform, stem.parent / f"{stem.name}.dcm"))
-    study.log("align export", {"subject": subject_id, "as": kind, "files": len(paths)})
     return tuple(paths)
 
 

@@ -132,6 +132,25 @@ def test_highdicom_reads_the_same(tmp_path: Path, images: list[Path], apart: boo
         np.testing.assert_array_equal(planes[..., 0].transpose(2, 1, 0), whole(drawn))
 
 
+@pytest.mark.skipif(shutil.which("segimage2itkimage") is None, reason="dcmqi is not installed")
+def test_dcmqi_reads_the_same_voxels_in_the_same_place(tmp_path: Path, images: list[Path]) -> None:
+    sitk = pytest.importorskip("SimpleITK")
+    header = read(images)
+    assert header.grid is not None
+    regions = overlapping(header)
+    path = write(tmp_path / "s.dcm", regions, images, kind="BINARY")
+    words = ["segimage2itkimage", "--inputDICOM", path, "--outputDirectory", tmp_path, "--prefix", "q", "-t", "nrrd"]
+    subprocess.run(words, check=True, capture_output=True)
+    for number, drawn in enumerate(regions, start=1):
+        image = sitk.ReadImage(str(tmp_path / f"q-{number}.nrrd"))
+        start = np.rint(header.grid.to_ijk(image.GetOrigin())).astype(int)
+        found = np.zeros(SHAPE, bool)
+        found[tuple(slice(a, a + n) for a, n in zip(start, image.GetSize(), strict=True))] = (
+            sitk.GetArrayFromImage(image).transpose(2, 1, 0) > 0
+        )
+        np.testing.assert_array_equal(found, whole(drawn) > 0)
+
+
 def test_simpleitk_reads_the_same_frames(tmp_path: Path, images: list[Path]) -> None:
     """It knows nothing of segments, but decodes the packed bits and the place of the first frame."""
     sitk = pytest.importorskip("SimpleITK")

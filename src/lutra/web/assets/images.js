@@ -73,7 +73,7 @@ function applyWindow(key) {
 function sayWindow(key) {
   const layer = facts[key];
   for (const input of $$(`[data-window="${key}"]`)) input.value = Number((windows[key][input.dataset.end === "low" ? 0 : 1] * layer.factor).toPrecision(4));
-  $("#shown").textContent = layers.map(([k, l]) => `${l.label}: ${windows[k].map(v => Number((v * l.factor).toPrecision(3))).join(" to ")} ${l.unit}`).join(", under ") + field();
+  $("#shown").textContent = layers.map(([k, l]) => `${l.label}: ${windows[k].map(v => String(Number((v * l.factor).toPrecision(3))).replace("-", "−")).join(" to ")} ${l.unit}`).join(", under ") + field();
 }
 function field() {
   const mm = nv.volumes[0]?.pixDimsRAS, n = nv.volumes[0]?.dimsRAS;

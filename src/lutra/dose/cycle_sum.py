@@ -76,6 +76,8 @@ def chained(transforms: Sequence[Transform], start: str, goal: str) -> tuple[tup
     tuple or None
         Maps in the order of use, each with whether its `moving_points` is meant (else `fixed_points`); None without a way.
     """
+    if not start or not goal:
+        return None  # two frames without a name are not one
     ways: dict[str, tuple[tuple[Transform, bool], ...]] = {start: ()}
     waiting = deque([start])
     while waiting and goal not in ways:
@@ -122,18 +124,18 @@ def _boxed(
     affine = grid.affine_lps_mm.copy()
     affine[:3, 3] = grid.to_lps_mm(low)
     share = total[box].size / total.size
+    error_mm = None if None in errors else max((e for e in errors if e is not None), default=0.0)
     dose = Volume(total[box], evolve(grid, shape=total[box].shape, affine_lps_mm=affine), Unit.GY)
-    found = CycleSum(
-        dose, cycles, share, None if None in errors else max((e for e in errors if e is not None), default=0.0),
-        reference.engine,
-    )  # fmt: skip
-    if share == 1:
-        return Outcome(found)
+    return Outcome(CycleSum(dose, cycles, share, error_mm, reference.engine), (_said(cycles, share, error_mm),))
+
+
+def _said(cycles: tuple[int, ...], share: float, error_mm: float | None) -> Finding:
+    error = "an error that was not evaluated" if error_mm is None else f"an error of up to {error_mm:.1f} mm"
     text = (
-        f"the sum over cycles {', '.join(map(str, cycles))} is given on {share:.0%} of the dose map of cycle {cycles[0]}: "
-        "beyond, another cycle has no dose, and it was not evaluated"
+        f"dose maps of cycles {', '.join(map(str, cycles))} are added up on the body of cycle {cycles[0]}, on {share:.0%} of its "
+        f"map, by transforms with {error}; beyond, another cycle has no dose, and the sum was not evaluated"
     )
-    return Outcome(found, (Finding(Severity.INFO, "dose.sum-cut", text),))
+    return Finding(Severity.INFO, "dose.sum-on-one-body", text)
 
 
 def _missing(cycles: Sequence[int]) -> Finding:

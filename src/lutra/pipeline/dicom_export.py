@@ -203,6 +203,8 @@ def _sum(subject: DicomSubject, maps: dict[int, _Map]) -> Iterator[Path]:
     given: tuple[Administration, ...] = subject.record.subject.administrations
     if len(given) < 2 or not maps:
         return
+    engine = next(iter(maps.values())).engine
+    maps = {cycle: m for cycle, m in maps.items() if m.engine == engine}
     made = subject.conductor.step(
         "dose.sum-of-cycles",
         sum_of_cycles,
@@ -213,7 +215,8 @@ def _sum(subject: DicomSubject, maps: dict[int, _Map]) -> Iterator[Path]:
             "transforms": subject.transforms(),
         },
     )
-    subject.findings.extend(subject.conductor.findings([made.receipt]))
+    for finding in subject.conductor.findings([made.receipt]):
+        subject.findings.append(evolve(finding, text=f"{subject.name}: {finding.text}"))
     if made:
         total: CycleSum = subject.conductor.value(made)
         first = maps[total.cycles[0]]

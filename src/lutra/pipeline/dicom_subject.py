@@ -172,6 +172,6 @@ class DicomSubject:
     def _fills_a_voxel(self, part: _Part, label: str) -> bool:
         fills = bool(part.region.fraction.max(initial=0) >= HALF)
         if not fills:
-            text = f"{part.region.name} fills no voxel of {label} by half: it has no segment, and its numbers refer to none"
+            text = f"{self.name}: {part.region.name} fills no voxel of {label} by half, and has no segment"
             self.findings.append(Finding(Severity.INFO, "export.no-segment", text, {"subject": self.name}))
         return fills

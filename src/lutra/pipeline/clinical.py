@@ -109,9 +109,9 @@ def import_tables(study: StudyFolder, folder: Path) -> Imported:
     if any(new_rows.values()):
         study.log("clinical rows added", {"from": str(folder), **{name: n for name, n in new_rows.items() if n}})
     for name, text in texts.items():
-        building = target / f".{name}.csv"
-        building.write_text(text, encoding="utf-8")
-        building.replace(target / f"{name}.csv")
+        (target / f"{name}.new").write_text(text, encoding="utf-8")
+    for name in texts:  # one right after another: tables of two imports should not stand side by side
+        (target / f"{name}.new").replace(target / f"{name}.csv")
     return Imported(
         new_rows, tuple(changes), {n: k for n, k in kept_rows.items() if k}, (*refused, *_findings(given, kept_rows))
     )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
+from attrs import evolve
 from fastapi import Depends, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -128,6 +130,20 @@ def _reauthenticated(request: Request, session: Session, form: Form) -> None:
         raise HTTPException(429, "too many wrong passwords: wait a quarter of an hour")
     if accounts.check(session.account.name, form.get("password", ""), _address(request)) is None:
         raise HTTPException(403, "the password is wrong: nothing was signed")
+
+
+def _seen(form: Form) -> int:
+    """Give the number of the last entry that a page showed, which its form carries.
+
+    Raises
+    ------
+    HTTPException
+        400
+    """
+    seen = form.get("seen", "")
+    if not re.fullmatch(r"[0-9]{1,12}", seen):
+        raise HTTPException(400, "the page does not say what you saw: load it again")
+    return int(seen)
 
 
 def _address(request: Request) -> str:
@@ -253,6 +269,7 @@ def _decisions(app: FastAPI) -> None:
             )
         if form.get("verdict") not in set(Verdict):
             raise HTTPException(400, "an answer must be chosen")
+        found = evolve(found, last_signed=_seen(form))
         _reauthenticated(request, session, form)
         sign(study, found, session.account.name, Verdict(form["verdict"]), form.get("reason", ""))
         return RedirectResponse(f"/decisions/{subject}/{cycle}", 303)
@@ -303,10 +320,7 @@ def _edits(app: FastAPI) -> None:
 
     @app.post("/edits/{number}/undo")
     def undo(number: int, form: FormData, session: Annotated[Session, Depends(allowed("undo edit"))]) -> Response:
-        seen = form.get("seen", "")
-        if not seen.isdigit():
-            raise HTTPException(400, "the page does not say which edits you saw: load it again")
-        undo_edit(_study(app), number, form.get("reason", ""), expected=int(seen), by=session.account.name)
+        undo_edit(_study(app), number, form.get("reason", ""), expected=_seen(form), by=session.account.name)
         return RedirectResponse("/edits", 303)
 
 

@@ -120,7 +120,7 @@ def sign(
         "reason": signature.reason,
         "decision": found.digest,
     }
-    cycle = {"subject": found.decision.subject_id, "cycle": found.decision.cycle}
+    cycle: dict[str, str | int] = {"subject": found.decision.subject_id, "cycle": found.decision.cycle}
     study.log(SIGNED, detail, Seen((SIGNED,), cycle, found.last_signed))
     return signature
 

@@ -55,9 +55,9 @@ def create_app(root: Path, *, secure: bool = False) -> FastAPI:
     StoreError
         If there is no study.
     """
-    StudyFolder(root).ledger.close()
+    study = StudyFolder(root)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, title="Lutra")
-    app.state.root, app.state.secure = root, secure
+    app.state.root, app.state.secure, app.state.study = root, secure, study
     app.state.accounts = Accounts(root / ACCOUNTS)
     app.state.runner, app.state.pages = Runner(root), Pages(root)
     app.middleware("http")(_guarded)
@@ -200,11 +200,13 @@ def _signing_in(app: FastAPI) -> None:
     @app.get("/")
     def home(request: Request, session: Annotated[Session, Depends(allowed("home"))]) -> Response:
         pages: Pages = app.state.pages
-        return _page(request, "home.html", **pages.home(session))
+        return _page(request, "home.html", **pages.home(_study(app), session))
 
 
 def _study(app: FastAPI) -> StudyFolder:
-    return StudyFolder(app.state.root)
+    """Give the study, opened once: its connections and values are shared by all requests."""
+    study: StudyFolder = app.state.study
+    return study
 
 
 # ---- reports ----

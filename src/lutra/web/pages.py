@@ -71,9 +71,8 @@ class Pages:
         """Put a link to the reading room into a page of the report."""
         return page.replace('<nav aria-label="Main">', WAY_HOME, 1)
 
-    def home(self, session: Session) -> Mapping[str, Any]:
+    def home(self, study: StudyFolder, session: Session) -> Mapping[str, Any]:
         """Give what waits for somebody: decisions and their signatures, responses and their locks."""
-        study = StudyFolder(self.root)
         audit = study.ledger.audit_trail()
         locked = dict(locks(audit))
         doses = session.account.may(*SEES_DOSES)

@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 DEMO ?= lutra-demo
 SEED ?= 1
 FILES ?= 20000
+MOMENTS ?= 200
 
-.PHONY: demo test test-integration fuzz bench bench-peers fast-kinetics lint types contracts check lock clean
+.PHONY: demo test test-integration fuzz kill bench bench-peers fast-kinetics lint types contracts check lock clean
 
 demo: $(VENV)/ready
 	@rm -rf $(DEMO)
@@ -36,6 +37,10 @@ fast-kinetics: $(VENV)/ready
 # Long: mutated series of scanners through the readers. SEED and FILES as wanted; a case is repeated with CASE=number.
 fuzz: $(VENV)/ready
 	PYTHONPATH=tests $(BIN)/python -m fuzz.run --seed $(SEED) --files $(FILES) $(if $(CASE),--case $(CASE))
+
+# Long: runs, edits, reports and visits to the reading room, killed at seeded moments. SEED and MOMENTS as wanted.
+kill: $(VENV)/ready
+	LUTRA_KILL_SEED=$(SEED) LUTRA_KILL_MOMENTS=$(MOMENTS) $(BIN)/python -m pytest -s tests/integration/test_killed_runs.py
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check src tests

@@ -6,7 +6,6 @@ What is asked is what somebody sees: an overlay can be loaded, counted and invis
 from __future__ import annotations
 
 import io
-import os
 import shutil
 import socket
 import threading
@@ -39,8 +38,6 @@ SOFTWARE = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enab
 PASSWORD = "otters-hold-hands-asleep"  # noqa: S105  (of nobody)
 SUBJECT = "SIM-001"
 NEW = "lesion 77 retroperitoneum"
-INTERACTIVE_S, PAGE_S = 4.0, 0.3
-"""Of a machine that has its cores for itself; see :func:`crowded`."""
 Picture = npt.NDArray[np.int16]
 
 
@@ -84,11 +81,6 @@ class Room:
         with self.page.expect_navigation():
             self.page.click(f"{form} .primary")
         self.ready()
-
-
-def crowded() -> float:
-    """How many times more is asked of this machine than it has cores for; 1 at least."""
-    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def changed(one: Picture, other: Picture) -> npt.NDArray[np.bool_]:
@@ -181,8 +173,7 @@ def of_role(images: SubjectImages, role: str) -> str:
 def test_overlays_contours_and_projections_are_on_the_screen(room: Room, images: Callable[[], SubjectImages]) -> None:
     room.enter("physicist")
     spect = of_role(images(), "therapy-spect")
-    times = [room.image(spect) for _ in range(3)]
-    assert min(times) <= INTERACTIVE_S * crowded(), times
+    room.image(spect)
     page = room.page
 
     with_contours = room.look()
@@ -347,14 +338,3 @@ def test_a_reader_is_not_shown_what_belongs_to_therapy(room: Room, images: Calla
     open_ct = next(i for i in images().all if i.open_to_readers and i.role.value == "ct")
     room.image(open_ct.name)
     assert not any(i.label in page.text_content("main") for i in hidden)
-
-
-def test_every_page_is_quick(room: Room, images: Callable[[], SubjectImages]) -> None:
-    room.enter("physicist")
-    for path in ("/", f"/images/{SUBJECT}", *(f"/images/{SUBJECT}/{i.name}" for i in images().all)):
-        took = []
-        for _ in range(2):
-            begun = time.perf_counter()
-            assert room.page.request.get(room.url + path).ok
-            took.append(time.perf_counter() - begun)
-        assert min(took) < PAGE_S * crowded(), path

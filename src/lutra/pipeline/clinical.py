@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from attrs import frozen
 
 from lutra.core.clinical import ClinicalRecord
 from lutra.core.finding import Finding, Severity
+from lutra.core.frozen import FrozenMap
 from lutra.ingest.tables import ClinicalTables, Table, clinical_records, read_tables
 from lutra.pipeline.response_lock import locks
 from lutra.reference.data_dictionary import KEYS, REPEAT_KEYS, TABLES
@@ -109,9 +111,9 @@ def import_tables(study: StudyFolder, folder: Path) -> Imported:
     if any(new_rows.values()):
         study.log("clinical rows added", {"from": str(folder), **{name: n for name, n in new_rows.items() if n}})
     for name, text in texts.items():
-        building = target / f".{name}.csv"
-        building.write_text(text, encoding="utf-8")
-        building.replace(target / f"{name}.csv")
+        (target / f"{name}.new").write_text(text, encoding="utf-8")
+    for name in texts:  # one right after another: tables of two imports should not stand side by side
+        (target / f"{name}.new").replace(target / f"{name}.csv")
     return Imported(
         new_rows, tuple(changes), {n: k for n, k in kept_rows.items() if k}, (*refused, *_findings(given, kept_rows))
     )
@@ -119,10 +121,21 @@ def import_tables(study: StudyFolder, folder: Path) -> Imported:
 
 def read_clinical(folder: Path, time_zone: str) -> tuple[dict[str, ClinicalRecord], tuple[Finding, ...]]:
     """Read the records of all subjects, and what is wrong with the tables; nothing of either where there are none."""
-    if not any(path.stem in TABLES for path in folder.glob("*.csv")):
+    stats = {path: path.stat() for path in sorted(folder.glob("*.csv"))}
+    if not any(path.stem in TABLES for path in stats):
         return {}, ()
+    known_by = tuple((path.name, s.st_ino, s.st_size, s.st_mtime_ns) for path, s in stats.items())
+    records, findings = _read(folder, time_zone, known_by)
+    return dict(records), findings
+
+
+@lru_cache(maxsize=4)
+def _read(
+    folder: Path, time_zone: str, _known_by: tuple[tuple[str | int, ...], ...]
+) -> tuple[FrozenMap[str, ClinicalRecord], tuple[Finding, ...]]:
+    """Read tables; those that have not changed since are remembered, because every page asks for them."""
     tables = read_tables(folder, ZoneInfo(time_zone))
-    records = {record.subject_id: record for record in clinical_records(tables)}
+    records = FrozenMap({record.subject_id: record for record in clinical_records(tables)})
     return records, tuple(problem.finding for problem in tables.problems)
 
 

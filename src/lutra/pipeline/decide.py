@@ -18,6 +18,7 @@ from lutra.pipeline.conductor import Conductor, user
 from lutra.pipeline.course_view import SIGNED, signatures, signed_digest
 from lutra.pipeline.record import SubjectRecord
 from lutra.pipeline.study import StudyFolder
+from lutra.store import Seen
 
 MEANING = "I have read every rule and what it saw, and stand for this answer"
 
@@ -32,6 +33,8 @@ class Answer:
         Of all regions, from the cycles before this one.
     digest
         Of the decision; a signature under another one is of an earlier state. [hex]
+    last_signed
+        Number of the last signature in the audit trail, 0 for none.
     """
 
     decision: Decision
@@ -39,6 +42,7 @@ class Answer:
     findings: tuple[Finding, ...]
     digest: str
     signatures: tuple[tuple[Signature, str], ...] = field(factory=tuple)
+    last_signed: int = 0
 
 
 def answer(
@@ -78,8 +82,10 @@ def answer(
     decision = evolve(decision, protocol_digest=conduct.protocol.digest)
     projections = tuple(conductor.value(m) for m in conduct.projections(cycle))
     findings = [*conductor.findings(conductor.receipts), *_doubts(projections)]
-    signed = [(s, of) for c, s, of in signatures(study.ledger.audit_trail(), subject_id) if c == cycle]
-    return Answer(decision, projections, tuple(findings), known, tuple(signed))
+    audit = [e for e in study.ledger.audit_trail() if e["action"] == SIGNED and e["detail"]["cycle"] == cycle]
+    signed = tuple((s, of) for _, s, of in signatures(audit, subject_id))
+    last = max((e["number"] for e in audit if e["detail"]["subject"] == subject_id), default=0)
+    return Answer(decision, projections, tuple(findings), known, signed, last)
 
 
 def sign(
@@ -91,6 +97,8 @@ def sign(
     ------
     UsageError
         If nobody signs, or another verdict has no reason.
+    StoreError
+        If somebody signed this cycle since the answer was read.
     """
     own = found.decision.verdict if verdict is None else verdict
     if not by.strip():
@@ -112,7 +120,8 @@ def sign(
         "reason": signature.reason,
         "decision": found.digest,
     }
-    study.log(SIGNED, detail)
+    cycle: dict[str, str | int] = {"subject": found.decision.subject_id, "cycle": found.decision.cycle}
+    study.log(SIGNED, detail, Seen((SIGNED,), cycle, found.last_signed))
     return signature
 
 

@@ -62,7 +62,7 @@ def make_edit(
     there = contained(study.ledger, study.store, subject_id)
     _require_belonging(kind, target, value, there)
     edit = Edit(0, subject_id, kind, target, study.store.put(value), by or user(), datetime.now(UTC), _given(reason))
-    return _written(study, edit, expected)
+    return study.ledger.add_edit(edit, expected, user())
 
 
 def undo_edit(
@@ -89,7 +89,7 @@ def undo_edit(
     old = by_number[number]
     now = datetime.now(UTC)
     edit = Edit(0, old.subject_id, old.kind, old.target, "", by or user(), now, _given(reason), undoes=number)
-    return _written(study, edit, expected)
+    return study.ledger.add_edit(edit, expected, user())
 
 
 def edits_of(study: StudyFolder, subject_id: str | None = None) -> tuple[Edit, ...]:
@@ -208,14 +208,6 @@ def _given(reason: str) -> str:
     if not reason.strip():
         raise UsageError("no reason is given", required="why, in a few words", do="add --reason")
     return reason.strip()
-
-
-def _written(study: StudyFolder, edit: Edit, expected: int | None) -> Edit:
-    written = study.ledger.add_edit(edit, after=expected)
-    what = "undo" if edit.undoes is not None else edit.kind.value
-    detail = {"edit": written.number, "subject": edit.subject_id, "kind": what, "target": edit.target, "by": edit.by}
-    study.log("edit", {**detail, "undoes": edit.undoes, "value": edit.value, "reason": edit.reason})
-    return written
 
 
 def _numbers(edits: tuple[Edit, ...]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lutra.core.errors import UsageError
+from lutra.store import Seen
 
 if TYPE_CHECKING:
     from lutra.pipeline.study import StudyFolder
@@ -32,6 +33,8 @@ def lock_response(study: StudyFolder, subject: str, by: str, *, unlock: bool = F
     ------
     UsageError
         If nobody is named, the subject is not known, it is locked (or not) already, or an unlocking has no reason.
+    StoreError
+        If somebody else did so at this moment.
     """
     known = {*study.clinical, *study.ledger.subject_ids()}
     if subject not in known:
@@ -40,10 +43,13 @@ def lock_response(study: StudyFolder, subject: str, by: str, *, unlock: bool = F
         )
     if not by.strip():
         raise UsageError("nobody is named", required="the name of the person who locks", do="add --by NAME")
-    is_locked = subject in {s for s, _ in locks(study.ledger.audit_trail())}
+    audit = study.ledger.audit_trail()
+    is_locked = subject in {s for s, _ in locks(audit)}
     if is_locked is not unlock:
         state = "locked already" if is_locked else "not locked"
         raise UsageError(f"the response of {subject} is {state}", required="the other state")
     if unlock and not reason.strip():
         raise UsageError("unlocking without a reason", required="a reason", do="add --reason TEXT")
-    study.log(UNLOCKED if unlock else LOCKED, {"subject": subject, "by": by.strip(), "reason": reason.strip()})
+    before = [e["number"] for e in audit if e["action"] in (LOCKED, UNLOCKED) and e["detail"]["subject"] == subject]
+    seen = Seen((LOCKED, UNLOCKED), {"subject": subject}, max(before, default=0))
+    study.log(UNLOCKED if unlock else LOCKED, {"subject": subject, "by": by.strip(), "reason": reason.strip()}, seen)

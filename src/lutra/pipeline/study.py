@@ -36,11 +36,13 @@ from lutra.pipeline.run_inputs import RunInputs
 from lutra.pipeline.study_run import run_subject
 from lutra.pipeline.workers import run_each
 from lutra.reference.decision_tables import DecisionTable, read_table, shipped_table
-from lutra.store import ArtifactStore, Ledger
+from lutra.store import ArtifactStore, Ledger, Seen
 
 INTAKE_STEP = "ingest.intake"
 EXPORTED = "export dicom"
 """Action in the audit trail, which names the series that left."""
+HALF_DONE = ("dicom/.unpack-*", "dicom/??/*.part", "artifacts/.new-*", ".report-*")
+"""What commands build beside the place it goes to."""
 DAY_S = 86400.0
 
 
@@ -88,10 +90,14 @@ class StudyFolder:
         for folder in ("dicom", "artifacts", "report", FOLDER, CLINICAL):
             (root / folder).mkdir(parents=True, exist_ok=True)
         (root / "protocol.toml").write_text(texts[protocol], encoding="utf-8")
-        Ledger(root / "lutra.db", create=True).close()
-        study = cls(root)
-        study.log("study init", {"protocol": protocol, "program": __version__})
-        return study
+        for left in root.glob("lutra.db.new*"):
+            left.unlink()
+        ledger = Ledger(root / "lutra.db.new", create=True)
+        detail = {"protocol": protocol, "program": __version__}
+        ledger.log(datetime.now(UTC).isoformat(), user(), "study init", detail)
+        ledger.close()
+        (root / "lutra.db.new").rename(root / "lutra.db")
+        return cls(root)
 
     @property
     def protocol(self) -> Protocol:
@@ -119,9 +125,9 @@ class StudyFolder:
         """Everything a run takes from the folder beside the images."""
         return RunInputs(self.protocol, self.decision_table, self.calibrations, self.clinical)
 
-    def log(self, action: str, detail: dict[str, Any]) -> None:
-        """Append to the audit trail."""
-        self.ledger.log(datetime.now(UTC).isoformat(), user(), action, detail)
+    def log(self, action: str, detail: dict[str, Any], seen: Seen | None = None) -> None:
+        """Append to the audit trail; refused if something came of the matter since it was seen."""
+        self.ledger.log(datetime.now(UTC).isoformat(), user(), action, detail, seen)
 
     # ---- add ----
     def add(
@@ -210,7 +216,7 @@ class StudyFolder:
 
     def _sweep(self) -> None:
         """Remove what a killed command left half done; one that is at work has younger files."""
-        for left in (*(self.root / "dicom").glob(".unpack-*"), *(self.root / "dicom").glob("??/*.part")):
+        for left in (path for pattern in HALF_DONE for path in self.root.glob(pattern)):
             if time.time() - left.stat().st_mtime > DAY_S:
                 shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
 
@@ -325,6 +331,7 @@ class StudyFolder:
                 )
         if not wanted:
             raise UsageError("the study is empty", where=str(self.root), do=f"lutra study add {self.root} PATH")
+        self._sweep()
         conductor = Conductor(self.store, self.ledger, on_step, protocol.digest)
         if workers > 1 and len(wanted) > 1:
             done = {}

@@ -5,6 +5,6 @@ current results and who did what. Nothing here computes.
 """
 
 from lutra.store.artifacts import ArtifactStore
-from lutra.store.ledger import AuditCheck, Ledger
+from lutra.store.ledger import AuditCheck, Ledger, Seen
 
-__all__ = ["ArtifactStore", "AuditCheck", "Ledger"]
+__all__ = ["ArtifactStore", "AuditCheck", "Ledger", "Seen"]

@@ -116,18 +116,16 @@ class Accounts:
         account = _checked(Account(name.strip(), frozenset(map(RoleOf, roles))))
         if not account.name or len(account.name) > 80 or not account.name.isprintable():
             raise UsageError("a name of 1 to 80 printable characters is needed", required="a name")
-        if account.name in {a.name for a in self.all()}:
-            raise UsageError(f"{name} has an account already", required="another name")
         row = (account.name, json.dumps(sorted(account.roles)), _hashed(password, account.name), 0)
         with self._open() as db:
-            db.execute("INSERT INTO accounts VALUES (?, ?, ?, ?)", row)
+            if not db.execute("INSERT OR IGNORE INTO accounts VALUES (?, ?, ?, ?)", row).rowcount:
+                raise UsageError(f"{name} has an account already", required="another name")
         return account
 
     def all(self) -> tuple[Account, ...]:
         """Everybody, by name."""
         with self._open() as db:
-            rows = db.execute("SELECT name, roles, disabled FROM accounts ORDER BY name").fetchall()
-        return tuple(Account(name, json.loads(roles), bool(disabled)) for name, roles, disabled in rows)
+            return _people(db)
 
     def change(
         self,
@@ -142,21 +140,27 @@ class Accounts:
         Raises
         ------
         UsageError
-            If there is none, or nobody would be left who can manage accounts.
+            If there is none, it is disabled (or active) already, or nobody would be left who can manage accounts.
         """
-        known = {a.name: a for a in self.all()}
-        if name not in known:
-            raise UsageError(f"no account {name!r}", required=f"one of: {', '.join(known) or 'none yet'}")
-        old = known[name]
-        new = _checked(
-            Account(name, old.roles if roles is None else roles, old.disabled if disabled is None else disabled)
-        )
-        others = any(a.may(RoleOf.ADMIN) for a in known.values() if a.name != name)
-        if old.may(RoleOf.ADMIN) and not new.may(RoleOf.ADMIN) and not others:
-            raise UsageError(f"{name} is the last administrator", required="another one before")
+        hashed = None if password is None else _hashed(password, name)
         with self._open() as db:
-            if password is not None:
-                db.execute("UPDATE accounts SET password = ? WHERE name = ?", (_hashed(password, name), name))
+            db.execute("BEGIN IMMEDIATE")  # nobody changes another account between the check and the change
+            known = {a.name: a for a in _people(db)}
+            if name not in known:
+                raise UsageError(f"no account {name!r}", required=f"one of: {', '.join(known) or 'none yet'}")
+            old = known[name]
+            new = _checked(
+                Account(name, old.roles if roles is None else roles, old.disabled if disabled is None else disabled)
+            )
+            if disabled is old.disabled:
+                raise UsageError(
+                    f"{name} is {'disabled' if disabled else 'active'} already", required="the other state"
+                )
+            others = any(a.may(RoleOf.ADMIN) for a in known.values() if a.name != name)
+            if old.may(RoleOf.ADMIN) and not new.may(RoleOf.ADMIN) and not others:
+                raise UsageError(f"{name} is the last administrator", required="another one before")
+            if hashed is not None:
+                db.execute("UPDATE accounts SET password = ? WHERE name = ?", (hashed, name))
             db.execute(
                 "UPDATE accounts SET roles = ?, disabled = ? WHERE name = ?",
                 (json.dumps(sorted(new.roles)), int(new.disabled), name),
@@ -228,6 +232,11 @@ class Accounts:
                 yield connection
         finally:
             connection.close()
+
+
+def _people(db: sqlite3.Connection) -> tuple[Account, ...]:
+    rows = db.execute("SELECT name, roles, disabled FROM accounts ORDER BY name").fetchall()
+    return tuple(Account(name, json.loads(roles), bool(disabled)) for name, roles, disabled in rows)
 
 
 def _whos(name: str, address: str) -> list[str]:

@@ -63,6 +63,31 @@ GENESIS = "0" * 64
 
 
 @frozen
+class Seen:
+    """What a person had seen of a matter before acting on it.
+
+    Parameters
+    ----------
+    actions, about
+        Entries of the audit trail that are of the matter: their actions, and values of their details.
+    last
+        Number of the last of them that was seen, 0 for none.
+    """
+
+    actions: tuple[str, ...]
+    about: Mapping[str, str | int]
+    last: int
+
+    def nothing_later(self) -> Any:
+        """Condition that no such entry came since."""
+        of = [func.json_extract(schema.audit.c.detail, f"$.{name}") == value for name, value in self.about.items()]
+        last = select(func.coalesce(func.max(schema.audit.c.number), 0)).where(
+            schema.audit.c.action.in_(self.actions), *of
+        )
+        return last.scalar_subquery() == self.last
+
+
+@frozen
 class AuditCheck:
     """What became of the chain over edits and audit trail.
 
@@ -207,13 +232,17 @@ class Ledger:
         return tuple(ResultRow(**row) for row in self._rows(select(schema.results).order_by(schema.results.c.path)))
 
     # ---- edits ----
-    def add_edit(self, edit: Edit, after: int | None = None) -> Edit:
-        """Write what a person changed and return it with its number; the number given does not count.
+    def add_edit(self, edit: Edit, after: int | None = None, account: str = "") -> Edit:
+        """Write what a person changed, with its entry in the audit trail, and return it with its number.
+
+        The number given does not count.
 
         Parameters
         ----------
         after
             Number of the subject's last edit as the person saw it, 0 for none; None does not ask.
+        account
+            Account of the computer it was made under; default: the person.
 
         Raises
         ------
@@ -225,14 +254,10 @@ class Ledger:
         last = select(func.coalesce(func.max(schema.edits.c.number), 0)).where(
             schema.edits.c.subject_id == edit.subject_id
         )
-        values = select(*(literal(value, schema.edits.c[name].type) for name, value in row.items()))
-        if after is not None:  # asked and written in one statement, so that nobody comes in between
-            values = values.where(last.scalar_subquery() == after)
         with self._engine.begin() as connection:
-            writing = insert(schema.edits).from_select(list(row), values).returning(schema.edits.c.number)
-            number = connection.scalar(writing)
+            number = _append(connection, "edits", row, None if after is None else last.scalar_subquery() == after)
             if number is not None:
-                _link(connection, "edits", number)
+                _append(connection, "audit", _entry_of(edit, number, account))
         if number is None:
             later = [e for e in self.edits(edit.subject_id) if e.number > (after or 0)]
             raise StoreError(
@@ -249,12 +274,26 @@ class Ledger:
         return tuple(Edit(**{**row, "at": datetime.fromisoformat(row["at"])}) for row in self._rows(query))
 
     # ---- audit ----
-    def log(self, at: str, by: str, action: str, detail: Mapping[str, Any]) -> None:
-        """Append to the audit trail."""
+    def log(self, at: str, by: str, action: str, detail: Mapping[str, Any], seen: Seen | None = None) -> None:
+        """Append to the audit trail.
+
+        Raises
+        ------
+        StoreError
+            If something came of the matter since it was seen.
+        """
         row = {"at": at, "by": by, "action": action, "detail": dict(detail)}
         with self._engine.begin() as connection:
-            number = connection.scalar(insert(schema.audit).values(row).returning(schema.audit.c.number))
-            _link(connection, "audit", int(number or 0))
+            number = _append(connection, "audit", row, seen.nothing_later() if seen else None)
+        if number is None and seen:
+            later = [e for e in self.audit_trail() if e["number"] > seen.last and e["action"] in seen.actions]
+            later = [e for e in later if all(e["detail"].get(k) == v for k, v in seen.about.items())]
+            raise StoreError(
+                "somebody was faster: "
+                + "; ".join(f"{e['action']} by {e['detail'].get('by', e['by'])}" for e in later),
+                required="what you saw to be the last",
+                do="look at what changed, then do it again if it still holds",
+            )
 
     def audit_trail(self) -> tuple[dict[str, Any], ...]:
         """Everything that was logged, oldest first."""
@@ -331,6 +370,29 @@ class Ledger:
                 required=f"schema {schema.SCHEMA_VERSION}",
                 do="open it with the version of Lutra that wrote it",
             )
+
+
+def _entry_of(edit: Edit, number: int, account: str) -> dict[str, Any]:
+    """Entry of the audit trail that tells of an edit."""
+    what = "undo" if edit.undoes is not None else edit.kind.value
+    detail = {"edit": number, "subject": edit.subject_id, "kind": what, "target": edit.target, "by": edit.by}
+    detail |= {"undoes": edit.undoes, "value": edit.value, "reason": edit.reason}
+    return {"at": edit.at.isoformat(), "by": account or edit.by, "action": "edit", "detail": detail}
+
+
+def _append(connection: Connection, name: str, row: Mapping[str, Any], condition: Any = None) -> int | None:
+    """Write an entry and its link; its number, or None if the condition does not hold.
+
+    Asked and written in one statement, so that nobody comes in between.
+    """
+    table = CHAINED[name]
+    values = select(*(literal(value, table.c[column].type) for column, value in row.items()))
+    if condition is not None:
+        values = values.where(condition)
+    number: int | None = connection.scalar(insert(table).from_select(list(row), values).returning(table.c.number))
+    if number is not None:
+        _link(connection, name, number)
+    return number
 
 
 def _link(connection: Connection, name: str, number: int) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Annotated, Any
 from urllib.parse import parse_qs
 
 from fastapi import Depends, FastAPI, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from lutra.pipeline.study import StudyFolder
@@ -38,6 +41,21 @@ def page(request: Request, name: str, status: int = 200, **values: Any) -> Respo
     return Response(pages.render(name, session, **values), status, media_type="text/html")
 
 
+def seen_in(form: Mapping[str, str]) -> int:
+    """Give the number of the last entry that a page showed, which its form carries.
+
+    Raises
+    ------
+    HTTPException
+        400
+    """
+    seen = form.get("seen", "")
+    if not re.fullmatch(r"[0-9]{1,12}", seen):
+        raise HTTPException(400, "the page does not say what you saw: load it again")
+    return int(seen)
+
+
 def study_of(app: FastAPI) -> StudyFolder:
-    """Open the study of a server."""
-    return StudyFolder(app.state.root)
+    """Give the study, opened once: its connections and values are shared by all requests."""
+    study: StudyFolder = app.state.study
+    return study

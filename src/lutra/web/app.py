@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
 
-from attrs import asdict
+from attrs import asdict, evolve
 from fastapi import Depends, FastAPI, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -30,7 +30,7 @@ from lutra.web.access import (
     refuse_other_origins,
     with_headers,
 )
-from lutra.web.answers import Form, FormData, checked_form, form_of, page, study_of
+from lutra.web.answers import Form, FormData, checked_form, form_of, page, seen_in, study_of
 from lutra.web.image_edits import LARGEST_DRAWING
 from lutra.web.images import add_images
 from lutra.web.jobs import Runner
@@ -59,9 +59,9 @@ def create_app(root: Path, *, secure: bool = False) -> FastAPI:
     StoreError
         If there is no study.
     """
-    StudyFolder(root).ledger.close()
+    study = StudyFolder(root)
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, title="Lutra")
-    app.state.root, app.state.secure = root, secure
+    app.state.root, app.state.secure, app.state.study = root, secure, study
     app.state.accounts = Accounts(root / ACCOUNTS)
     app.state.runner, app.state.pages = Runner(root), Pages(root)
     app.middleware("http")(_guarded)
@@ -169,7 +169,7 @@ def _signing_in(app: FastAPI) -> None:
     @app.get("/")
     def home(request: Request, session: Annotated[Session, Depends(allowed("home"))]) -> Response:
         pages: Pages = app.state.pages
-        return page(request, "home.html", **pages.home(session))
+        return page(request, "home.html", **pages.home(study_of(app), session))
 
 
 # ---- reports ----
@@ -237,6 +237,7 @@ def _decisions(app: FastAPI) -> None:
             )
         if form.get("verdict") not in set(Verdict):
             raise HTTPException(400, "an answer must be chosen")
+        found = evolve(found, last_signed=seen_in(form))
         _reauthenticated(request, session, form)
         sign(study, found, session.account.name, Verdict(form["verdict"]), form.get("reason", ""))
         return RedirectResponse(f"/decisions/{subject}/{cycle}", 303)
@@ -287,10 +288,7 @@ def _edits(app: FastAPI) -> None:
 
     @app.post("/edits/{number}/undo")
     def undo(number: int, form: FormData, session: Annotated[Session, Depends(allowed("undo edit"))]) -> Response:
-        seen = form.get("seen", "")
-        if not seen.isdigit():
-            raise HTTPException(400, "the page does not say which edits you saw: load it again")
-        undo_edit(study_of(app), number, form.get("reason", ""), expected=int(seen), by=session.account.name)
+        undo_edit(study_of(app), number, form.get("reason", ""), expected=seen_in(form), by=session.account.name)
         return RedirectResponse("/edits", 303)
 
 

@@ -19,6 +19,7 @@ from lutra.pipeline.corrections import draw_region, fit_landmarks, lock_lesion, 
 from lutra.pipeline.edits import undo_edit
 from lutra.pipeline.image_view import ImageView, SubjectImages
 from lutra.segment import SPECT, DelineationSettings, Method, delineate, drawn_region
+from lutra.web.answers import seen_in
 
 LARGEST_DRAWING = 1024 * 1024
 """Of a form with a drawing, which is one number for each run of voxels."""
@@ -44,10 +45,7 @@ class _Asked:
     @property
     def who(self) -> dict[str, Any]:
         """Reason, last edit seen and person, as every correction takes them."""
-        seen = self.form.get("seen", "")
-        if not seen.isdigit():
-            raise UsageError("the page does not say which edits you saw", do="load it again")
-        return {"reason": self.form.get("reason", ""), "expected": int(seen), "by": self.by}
+        return {"reason": self.form.get("reason", ""), "expected": seen_in(self.form), "by": self.by}
 
     @property
     def other(self) -> ImageView:

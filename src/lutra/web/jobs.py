@@ -62,12 +62,12 @@ class Runner:
 
         try:
             study = StudyFolder(self.root)
+            study.log("run from the reading room", {"by": job.by})
             job.state = "running"
             study.run(on_subject=on_subject)
             job.state, job.words = "reporting", "report"
             write_study_report(study)
             write_study_report(study, for_reader=True)
-            study.log("run from the reading room", {"by": job.by})
             job.state, job.words = "done", ""
         except LutraError as error:
             job.state, job.words = "failed", str(error)

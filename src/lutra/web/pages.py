@@ -76,9 +76,8 @@ class Pages:
         images = [IMAGES.format(quote(s)) for s in subjects if path == f"subjects/{slug(s)}.html"]
         return page.replace('<nav aria-label="Main">', "".join((WAY_HOME, *images)), 1)
 
-    def home(self, session: Session) -> Mapping[str, Any]:
+    def home(self, study: StudyFolder, session: Session) -> Mapping[str, Any]:
         """Give what waits for somebody: decisions and their signatures, responses and their locks."""
-        study = StudyFolder(self.root)
         audit = study.ledger.audit_trail()
         locked = dict(locks(audit))
         doses = session.account.may(*SEES_DOSES)

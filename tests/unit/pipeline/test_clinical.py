@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from lutra.cli.main import app
 from lutra.core.decision import Verdict
-from lutra.core.errors import ProtocolError, UsageError
+from lutra.core.errors import ProtocolError, StoreError, UsageError
 from lutra.pipeline.clinical import import_tables
 from lutra.pipeline.decide import answer, sign
 from lutra.pipeline.protocol import parse_protocol, shipped_protocols
@@ -123,7 +123,9 @@ def test_a_signature_stands_and_tells_when_the_facts_have_changed(study: StudyFo
     with pytest.raises(UsageError, match="without a name"):
         sign(study, found, " ")
     sign(study, found, "Dr A")
-    sign(study, found, "Dr B", Verdict.DELAY, "patient wishes so")
+    with pytest.raises(StoreError, match="somebody was faster: decision signed by Dr A"):
+        sign(study, found, "Dr B", Verdict.DELAY, "patient wishes so")
+    sign(study, answer(study, "P1", 1), "Dr B", Verdict.DELAY, "patient wishes so")
     again = answer(study, "P1", 1)
     assert [(s.by, s.verdict, of == again.digest) for s, of in again.signatures] == [
         ("Dr A", Verdict.PROCEED, True),

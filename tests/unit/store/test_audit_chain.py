@@ -84,7 +84,8 @@ def test_triggers_refuse_what_does_not_go_round_them(path: Path) -> None:
 def test_edits_are_in_the_chain(path: Path) -> None:
     ledger = Ledger(path)
     assert ledger.add_edit(_edit("because")).number == 1
-    assert ledger.verify_audit().links == 4
+    assert ledger.verify_audit().links == 5  # the edit, and its entry in the audit trail
+    assert ledger.audit_trail()[-1]["detail"]["edit"] == 1
     ledger.close()
     _behind(path, "UPDATE edits SET reason = 'other' WHERE number = 1")
     assert Ledger(path).verify_audit().problems == ("edits 1 is not what was written",)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from functools import cache
 from math import isfinite
 from zoneinfo import ZoneInfo
 
 from attrs import frozen
 
+from lutra.core.frozen import FrozenMap
 from lutra.reference.data_dictionary import Field, redcap_code
 
 Value = str | float | int | bool | date | datetime | None
@@ -90,11 +92,16 @@ def _moment(text: str, zone: ZoneInfo) -> Value | Broken:
 
 
 def _code(field: Field, text: str) -> Value | Broken:
-    by_text = {redcap_code(code).lower(): code for code in field.codes}
-    by_text |= {code.lower(): code for code in field.codes}
-    by_text |= {label.lower(): code for code, label in field.codes.items()}
-    code = by_text.get(text.lower())
+    code = _by_text(field.codes).get(text.lower())
     if code is None:
         shown = ", ".join(c if c == label else f"{c} ({label})" for c, label in field.codes.items())
         return Broken(f"must be one of: {shown}")
     return code == "1" if field.type == "yesno" else code
+
+
+@cache
+def _by_text(codes: FrozenMap[str, str]) -> dict[str, str]:
+    """Code by everything that may be written for it, in small letters."""
+    by_text = {redcap_code(code).lower(): code for code in codes}
+    by_text |= {code.lower(): code for code in codes}
+    return by_text | {label.lower(): code for code, label in codes.items()}

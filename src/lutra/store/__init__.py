@@ -5,6 +5,7 @@ current results and who did what. Nothing here computes.
 """
 
 from lutra.store.artifacts import ArtifactStore
-from lutra.store.ledger import AuditCheck, Ledger, Seen
+from lutra.store.audit_chain import AuditCheck, Seen
+from lutra.store.ledger import Ledger
 
 __all__ = ["ArtifactStore", "AuditCheck", "Ledger", "Seen"]

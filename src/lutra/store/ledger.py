@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -12,7 +10,6 @@ from typing import Any
 
 from attrs import evolve, frozen
 from sqlalchemy import (
-    Connection,
     Engine,
     ExceptionContext,
     RowMapping,
@@ -21,7 +18,6 @@ from sqlalchemy import (
     event,
     func,
     insert,
-    literal,
     select,
     text,
 )
@@ -33,6 +29,7 @@ from lutra.core.errors import StoreError
 from lutra.core.receipt import Receipt
 from lutra.core.source import SourceFile
 from lutra.store import schema
+from lutra.store.audit_chain import CHAINED, AuditCheck, Seen, append, checked, entry_of
 from lutra.store.codec import Codec
 
 
@@ -55,58 +52,6 @@ class LesionList:
     candidates: str
     known: str
     issued: str
-
-
-CHAINED = {"audit": schema.audit, "edits": schema.edits}
-GENESIS = "0" * 64
-"""What the first link is chained to."""
-
-
-@frozen
-class Seen:
-    """What a person had seen of a matter before acting on it.
-
-    Parameters
-    ----------
-    actions, about
-        Entries of the audit trail that are of the matter: their actions, and values of their details.
-    last
-        Number of the last of them that was seen, 0 for none.
-    """
-
-    actions: tuple[str, ...]
-    about: Mapping[str, str | int]
-    last: int
-
-    def nothing_later(self) -> Any:
-        """Condition that no such entry came since."""
-        of = [func.json_extract(schema.audit.c.detail, f"$.{name}") == value for name, value in self.about.items()]
-        last = select(func.coalesce(func.max(schema.audit.c.number), 0)).where(
-            schema.audit.c.action.in_(self.actions), *of
-        )
-        return last.scalar_subquery() == self.last
-
-
-@frozen
-class AuditCheck:
-    """What became of the chain over edits and audit trail.
-
-    Parameters
-    ----------
-    links
-        Entries in the chain.
-    before
-        Entries that an earlier version of Lutra wrote without one: of these nothing can be said.
-    head
-        Digest of the last sound link. Written down elsewhere it shows later whether the end was cut off. [hex]
-    problems
-        What does not agree, from the first on; empty if all does.
-    """
-
-    links: int
-    before: int
-    head: str
-    problems: tuple[str, ...]
 
 
 class Ledger:
@@ -255,9 +200,9 @@ class Ledger:
             schema.edits.c.subject_id == edit.subject_id
         )
         with self._engine.begin() as connection:
-            number = _append(connection, "edits", row, None if after is None else last.scalar_subquery() == after)
+            number = append(connection, "edits", row, None if after is None else last.scalar_subquery() == after)
             if number is not None:
-                _append(connection, "audit", _entry_of(edit, number, account))
+                append(connection, "audit", _entry_of_edit(edit, number, account))
         if number is None:
             later = [e for e in self.edits(edit.subject_id) if e.number > (after or 0)]
             raise StoreError(
@@ -284,7 +229,7 @@ class Ledger:
         """
         row = {"at": at, "by": by, "action": action, "detail": dict(detail)}
         with self._engine.begin() as connection:
-            number = _append(connection, "audit", row, seen.nothing_later() if seen else None)
+            number = append(connection, "audit", row, seen.nothing_later() if seen else None)
         if number is None and seen:
             later = [e for e in self.audit_trail() if e["number"] > seen.last and e["action"] in seen.actions]
             later = [e for e in later if all(e["detail"].get(k) == v for k, v in seen.about.items())]
@@ -304,31 +249,11 @@ class Ledger:
         with self._engine.connect() as connection:
             links = list(connection.execute(select(schema.chain).order_by(schema.chain.c.position)).mappings())
             rows = {
-                (name, row["number"]): _entry(row)
+                (name, row["number"]): entry_of(row)
                 for name, table in CHAINED.items()
                 for row in connection.execute(select(table)).mappings()
             }
-        problems, head = [], GENESIS
-        first: dict[str, int] = {}
-        for n, link in enumerate(links, start=1):
-            key = (link["of"], link["number"])
-            first.setdefault(*key)
-            problem = None
-            if link["position"] != n:
-                problem = f"link {n} of the chain is missing"
-            elif key not in rows:
-                problem = f"{key[0]} {key[1]} is gone"
-            elif _digest(head, key[0], rows[key]) != link["digest"]:
-                problem = f"{key[0]} {key[1]} is not what was written"
-            if problem:
-                problems.append(problem)
-                break
-            head = link["digest"]
-        known = {(link["of"], link["number"]) for link in links}
-        stray = [key for key in rows if key not in known]
-        problems += [f"{name} {n} was not written by Lutra" for name, n in stray if name in first and n > first[name]]
-        before = sum(name not in first or n < first[name] for name, n in stray)
-        return AuditCheck(len(links), before, head, tuple(problems))
+        return checked(links, rows)
 
     def chain_digests(self) -> tuple[str, ...]:
         """Digests of the chain, oldest first."""
@@ -341,7 +266,7 @@ class Ledger:
         for link in self._rows(select(schema.chain).order_by(schema.chain.c.position)):
             table = CHAINED[link["of"]]
             entries = self._rows(select(table).where(table.c.number == link["number"]))
-            yield {**link, "entry": _entry(entries[0]) if entries else None}
+            yield {**link, "entry": entry_of(entries[0]) if entries else None}
 
     # ---- inside ----
     def _make_tables(self) -> None:
@@ -372,45 +297,12 @@ class Ledger:
             )
 
 
-def _entry_of(edit: Edit, number: int, account: str) -> dict[str, Any]:
+def _entry_of_edit(edit: Edit, number: int, account: str) -> dict[str, Any]:
     """Entry of the audit trail that tells of an edit."""
     what = "undo" if edit.undoes is not None else edit.kind.value
     detail = {"edit": number, "subject": edit.subject_id, "kind": what, "target": edit.target, "by": edit.by}
     detail |= {"undoes": edit.undoes, "value": edit.value, "reason": edit.reason}
     return {"at": edit.at.isoformat(), "by": account or edit.by, "action": "edit", "detail": detail}
-
-
-def _append(connection: Connection, name: str, row: Mapping[str, Any], condition: Any = None) -> int | None:
-    """Write an entry and its link; its number, or None if the condition does not hold.
-
-    Asked and written in one statement, so that nobody comes in between.
-    """
-    table = CHAINED[name]
-    values = select(*(literal(value, table.c[column].type) for column, value in row.items()))
-    if condition is not None:
-        values = values.where(condition)
-    number: int | None = connection.scalar(insert(table).from_select(list(row), values).returning(table.c.number))
-    if number is not None:
-        _link(connection, name, number)
-    return number
-
-
-def _link(connection: Connection, name: str, number: int) -> None:
-    """Chain an entry that was just written; its transaction holds the lock, so that nobody comes in between."""
-    table = CHAINED[name]
-    (row,) = connection.execute(select(table).where(table.c.number == number)).mappings()
-    last = connection.scalar(select(schema.chain.c.digest).order_by(schema.chain.c.position.desc()).limit(1))
-    link = {"of": name, "number": number, "digest": _digest(last or GENESIS, name, _entry(row))}
-    connection.execute(insert(schema.chain), link)
-
-
-def _entry(row: RowMapping) -> dict[str, Any]:
-    return dict(row)
-
-
-def _digest(before: str, name: str, entry: Mapping[str, Any]) -> str:
-    written = json.dumps([before, name, entry], sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(written.encode()).hexdigest()
 
 
 def _as_row(value: Any) -> dict[str, Any]:

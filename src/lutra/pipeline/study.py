@@ -6,6 +6,7 @@ import hashlib
 import shutil
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -217,8 +218,9 @@ class StudyFolder:
     def _sweep(self) -> None:
         """Remove what a killed command left half done; one that is at work has younger files."""
         for left in (path for pattern in HALF_DONE for path in self.root.glob(pattern)):
-            if time.time() - left.stat().st_mtime > DAY_S:
-                shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # moved to its place meanwhile
+                if time.time() - left.stat().st_mtime > DAY_S:
+                    shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink()
 
     def _copied(self, file: SourceFile) -> SourceFile:
         target = shelf_path(self.root / "dicom", file.sha256)

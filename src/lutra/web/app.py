@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -11,6 +12,8 @@ from urllib.parse import parse_qs
 
 from attrs import evolve
 from fastapi import Depends, FastAPI, Request
+from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
@@ -35,9 +38,12 @@ from lutra.web.access import (
 from lutra.web.jobs import Runner
 from lutra.web.pages import Pages
 
-LARGEST_FORM = 64 * 1024
+LARGEST_FORM, MOST_FIELDS, SLOWEST_S = 64 * 1024, 50, 20.0
+TOO_LARGE = "a form of at most 64 kB is expected"
 SERVED = {".html", ".css", ".js", ".png", ".svg", ".csv", ".parquet", ".json", ".toml", ".pdf"}
 Form = dict[str, str]
+Cycle = Annotated[int, InPath(ge=1, le=99)]
+Number = Annotated[int, InPath(ge=1, le=10**12)]
 
 
 def create_app(root: Path, *, secure: bool = False) -> FastAPI:
@@ -63,6 +69,8 @@ def create_app(root: Path, *, secure: bool = False) -> FastAPI:
     app.middleware("http")(_guarded)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(LutraError, _explained)
+    app.add_exception_handler(RequestValidationError, _not_a_page)
+    app.add_exception_handler(Exception, _broken)
     for add in (_signing_in, _reports, _decisions, _responses, _edits, _running, _trail, _accounts):
         add(app)
     return app
@@ -75,7 +83,7 @@ async def _guarded(request: Request, go_on: Callable[[Request], Awaitable[Respon
     if request.method == "POST":
         length = request.headers.get("content-length", "")
         if not length.isdigit() or int(length) > LARGEST_FORM:
-            return with_headers(PlainTextResponse("a form of at most 64 kB is expected", 413))
+            return with_headers(PlainTextResponse(TOO_LARGE, 413))
         try:
             refuse_other_origins(request)
         except HTTPException as error:
@@ -84,9 +92,30 @@ async def _guarded(request: Request, go_on: Callable[[Request], Awaitable[Respon
 
 
 async def form_of(request: Request) -> Form:
-    """Read a form; of a field given twice the first counts. No files are taken."""
-    body = (await request.body()).decode("utf-8", "replace")
-    return {name: values[0] for name, values in parse_qs(body, keep_blank_values=True, max_num_fields=50).items()}
+    """Read a form; of a field given twice the first counts. No files are taken.
+
+    Raises
+    ------
+    HTTPException
+        415 for anything but a plain form, 413 and 408 if it is too large or comes too slowly, 400 for too many fields.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded" or "content-encoding" in request.headers:
+        raise HTTPException(415, "a plain form is expected")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(SLOWEST_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > LARGEST_FORM:  # whatever length was announced
+                    raise HTTPException(413, TOO_LARGE)
+    except TimeoutError:
+        raise HTTPException(408, "the form did not arrive in time") from None
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise HTTPException(400, f"a form of at most {MOST_FIELDS} fields is expected") from None
+    return {name: values[0] for name, values in fields.items()}
 
 
 async def checked_form(request: Request) -> Form:
@@ -115,6 +144,15 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _explained(request: Request, error: Exception) -> Response:
     return with_headers(_page(request, "message.html", 400, heading="That did not work", text=str(error)))
+
+
+async def _not_a_page(request: Request, _error: Exception) -> Response:
+    return await _refused(request, HTTPException(404))
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    """Answer for a defect, which says nothing of what went on inside."""
+    return with_headers(PlainTextResponse("This is a defect of Lutra: please report it.", 500))
 
 
 def _reauthenticated(request: Request, session: Session, form: Form) -> None:
@@ -249,7 +287,7 @@ def _file(request: Request, folder: Path, path: str) -> Response:
 def _decisions(app: FastAPI) -> None:
     @app.get("/decisions/{subject}/{cycle}")
     def decision(
-        request: Request, subject: str, cycle: int, session: Annotated[Session, Depends(allowed("decision"))]
+        request: Request, subject: str, cycle: Cycle, session: Annotated[Session, Depends(allowed("decision"))]
     ) -> Response:
         found = answer(_study(app), subject, cycle)
         may_sign = session.account.may(RoleOf.PHYSICIAN)
@@ -259,7 +297,7 @@ def _decisions(app: FastAPI) -> None:
     def signed(
         request: Request,
         subject: str,
-        cycle: int,
+        cycle: Cycle,
         form: FormData,
         session: Annotated[Session, Depends(allowed("sign decision"))],
     ) -> Response:
@@ -321,7 +359,7 @@ def _edits(app: FastAPI) -> None:
         return _page(request, "edits.html", rows=rows, may_undo=may_undo)
 
     @app.post("/edits/{number}/undo")
-    def undo(number: int, form: FormData, session: Annotated[Session, Depends(allowed("undo edit"))]) -> Response:
+    def undo(number: Number, form: FormData, session: Annotated[Session, Depends(allowed("undo edit"))]) -> Response:
         undo_edit(_study(app), number, form.get("reason", ""), expected=_seen(form), by=session.account.name)
         return RedirectResponse("/edits", 303)
 

@@ -51,7 +51,9 @@ def main(root: Path) -> int:
         by_route[next(r.path for r in routes if r.path_regex.match(address))].append(address)
     print(f"{'route':32} {'pages':>5} {'median ms':>10} {'worst ms':>9} {'worst, processor':>17}")
     for route in (r.path for r in routes):
-        wall, processor = zip(*[took for address in by_route[route] for took in times[address]] or [(0.0, 0.0)], strict=True)
+        wall, processor = zip(
+            *[took for address in by_route[route] for took in times[address]] or [(0.0, 0.0)], strict=True
+        )
         flag = "  over the limit" if max(wall) > LIMIT_MS else ""
         n = len(by_route[route])
         print(f"{route:32} {n:5} {statistics.median(wall):10.0f} {max(wall):9.0f} {max(processor):17.0f}{flag}")

@@ -27,7 +27,9 @@ BQ_PER_SUV = ACTIVITY_BQ * 2 ** (-3600 / HALF_LIFE_S) / 70e3
 """Concentration of SUV 1 an hour after the injection. [Bq/mL]"""
 
 
-def write_scan(folder: Path, name: str, at: datetime, suv: float, model: str = "Biograph") -> None:
+def write_scan(
+    folder: Path, name: str, at: datetime, suv: float, model: str = "Biograph", patient: PatientIdentity = PATIENT
+) -> None:
     """Write a PET with a box of 6 x 6 x 6 voxels of one SUV in a background of 1, and the contours of the box."""
     affine = np.diag([*SPACING_MM, 1.0])
     grid = Grid(SHAPE, affine, stable_uid("frame", name))
@@ -36,7 +38,7 @@ def write_scan(folder: Path, name: str, at: datetime, suv: float, model: str = "
     header = SeriesHeader(
         series_uid=stable_uid("pet", name),
         study_uid=stable_uid("study", name),
-        subject_id="P1",
+        subject_id=patient.patient_id,
         modality="PT",
         sop_class_uid=str(STORAGE["PT"]),
         description=f"FDG {name}",
@@ -56,7 +58,7 @@ def write_scan(folder: Path, name: str, at: datetime, suv: float, model: str = "
             "F-18", "Fluorodeoxyglucose", ACTIVITY_BQ, at - timedelta(hours=1), HALF_LIFE_S
         ),
     )
-    write_image_series(folder / name, header, Volume(values, grid, Unit.BQ_PER_ML), PATIENT, at)
+    write_image_series(folder / name, header, Volume(values, grid, Unit.BQ_PER_ML), patient, at)
     square = np.array([[8.5, 8.5], [14.5, 8.5], [14.5, 14.5], [8.5, 14.5]]) * 4.0
     planes = tuple(np.column_stack([square, np.full(4, k * 4.0)]) for k in range(3, 9))
     drawn = ContourSet("lesion 1 liver", planes, grid.frame_of_reference, header.series_uid, "")
@@ -64,7 +66,7 @@ def write_scan(folder: Path, name: str, at: datetime, suv: float, model: str = "
         folder / f"{name}.dcm",
         [drawn],
         header,
-        PATIENT,
+        patient,
         series_uid=stable_uid("rt", name),
         instance_uid=stable_uid("rt", name, "1"),
         drawn_at=at,

@@ -176,7 +176,7 @@ class Accounts:
         right = _verified(row[1] if row else _nobody(), password)
         if row and right and not row[2]:
             with self._open() as db:
-                db.execute("DELETE FROM failures WHERE who = ?", (f"name {name}",))
+                db.execute("DELETE FROM failures WHERE who = ?", _whos(name, "")[:1])
             return Account(name, json.loads(row[0]))
         now = datetime.now(UTC).isoformat()
         with self._open() as db:
@@ -240,7 +240,8 @@ def _people(db: sqlite3.Connection) -> tuple[Account, ...]:
 
 
 def _whos(name: str, address: str) -> list[str]:
-    return [f"name {name}", *([f"address {address}"] if address else [])]
+    """Whom a failure counts against; as digests, because people type other things than their name into its field."""
+    return [_digest(f"name {name}"), *([_digest(f"address {address}")] if address else [])]
 
 
 def _digest(token: str) -> str:

@@ -91,7 +91,7 @@ def refuse_forged(request: Request, session: Session | None, csrf: str) -> None:
         403
     """
     expected = session.csrf if session else request.cookies.get("lutra_form", "")
-    if not expected or not hmac.compare_digest(expected, csrf):
+    if not expected or not hmac.compare_digest(expected.encode(), csrf.encode()):
         raise HTTPException(403, "this form is not of this session: go back and load the page again")
 
 

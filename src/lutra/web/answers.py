@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -15,13 +16,48 @@ from lutra.pipeline.study import StudyFolder
 from lutra.web.access import refuse_forged, signed_in
 from lutra.web.pages import Pages
 
+LARGEST_FORM, LARGEST_DRAWING, MOST_FIELDS, SLOWEST_S = 64 * 1024, 1024 * 1024, 50, 20.0
+"""Of a form, of one with a drawing, which is a number for each run of voxels, [bytes] its fields, and its way here. [s]"""
+DRAWINGS = re.compile(r"/images/[^/]+/[^/]+/edits")
+"""Where drawings are sent to."""
 Form = dict[str, str]
 
 
+def largest_form(request: Request) -> int:
+    """How large a form may be: one with a drawing is larger than others. [bytes]"""
+    return LARGEST_DRAWING if DRAWINGS.fullmatch(request.url.path) else LARGEST_FORM
+
+
+def too_large(request: Request) -> str:
+    """Say it."""
+    return f"a form of at most {largest_form(request) // 1024} kB is expected"
+
+
 async def form_of(request: Request) -> Form:
-    """Read a form; of a field given twice the first counts. No files are taken."""
-    body = (await request.body()).decode("utf-8", "replace")
-    return {name: values[0] for name, values in parse_qs(body, keep_blank_values=True, max_num_fields=50).items()}
+    """Read a form; of a field given twice the first counts. No files are taken.
+
+    Raises
+    ------
+    HTTPException
+        415 for anything but a plain form, 413 and 408 if it is too large or comes too slowly, 400 for too many fields.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded" or "content-encoding" in request.headers:
+        raise HTTPException(415, "a plain form is expected")
+    body = bytearray()
+    try:
+        async with asyncio.timeout(SLOWEST_S):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > largest_form(request):  # whatever length was announced
+                    raise HTTPException(413, too_large(request))
+    except TimeoutError:
+        raise HTTPException(408, "the form did not arrive in time") from None
+    try:
+        fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise HTTPException(400, f"a form of at most {MOST_FIELDS} fields is expected") from None
+    return {name: values[0] for name, values in fields.items()}
 
 
 async def checked_form(request: Request) -> Form:

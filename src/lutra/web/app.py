@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Annotated, Any
 
 from attrs import asdict, evolve
 from fastapi import Depends, FastAPI, Request
+from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, PlainTextResponse, RedirectResponse, Response
@@ -30,18 +31,26 @@ from lutra.web.access import (
     refuse_other_origins,
     with_headers,
 )
-from lutra.web.answers import Form, FormData, checked_form, form_of, page, seen_in, study_of
-from lutra.web.image_edits import LARGEST_DRAWING
+from lutra.web.answers import (
+    Form,
+    FormData,
+    checked_form,
+    form_of,
+    largest_form,
+    page,
+    seen_in,
+    study_of,
+    too_large,
+)
 from lutra.web.images import add_images
 from lutra.web.jobs import Runner
 from lutra.web.pages import Pages
 
-LARGEST_FORM = 64 * 1024
-DRAWINGS = re.compile(r"/images/[^/]+/[^/]+/edits")
-"""Where drawings are sent to."""
 NIIVUE = "niivue.umd.js"
 """The viewer of images. It is kept and sent packed."""
 SERVED = {".html", ".css", ".js", ".png", ".svg", ".csv", ".parquet", ".json", ".toml", ".pdf"}
+Cycle = Annotated[int, InPath(ge=1, le=99)]
+Number = Annotated[int, InPath(ge=1, le=10**12)]
 
 
 def create_app(root: Path, *, secure: bool = False) -> FastAPI:
@@ -67,6 +76,8 @@ def create_app(root: Path, *, secure: bool = False) -> FastAPI:
     app.middleware("http")(_guarded)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(LutraError, _explained)
+    app.add_exception_handler(RequestValidationError, _not_a_page)
+    app.add_exception_handler(Exception, _broken)
     for add in (_signing_in, _reports, _decisions, _responses, _edits, _running, _trail, _accounts, add_images):
         add(app)
     return app
@@ -78,9 +89,8 @@ async def _guarded(request: Request, go_on: Callable[[Request], Awaitable[Respon
         return with_headers(PlainTextResponse("not allowed", 405))
     if request.method == "POST":
         length = request.headers.get("content-length", "")
-        largest = LARGEST_DRAWING if DRAWINGS.fullmatch(request.url.path) else LARGEST_FORM
-        if not length.isdigit() or int(length) > largest:
-            return with_headers(PlainTextResponse(f"a form of at most {largest // 1024} kB is expected", 413))
+        if not length.isdigit() or int(length) > largest_form(request):
+            return with_headers(PlainTextResponse(too_large(request), 413))
         try:
             refuse_other_origins(request)
         except HTTPException as error:
@@ -98,6 +108,15 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _explained(request: Request, error: Exception) -> Response:
     return with_headers(page(request, "message.html", 400, heading="That did not work", text=str(error)))
+
+
+async def _not_a_page(request: Request, _error: Exception) -> Response:
+    return await _refused(request, HTTPException(404))
+
+
+async def _broken(_request: Request, _error: Exception) -> Response:
+    """Answer for a defect, which says nothing of what went on inside."""
+    return with_headers(PlainTextResponse("This is a defect of Lutra: please report it.", 500))
 
 
 def _reauthenticated(request: Request, session: Session, form: Form) -> None:
@@ -215,7 +234,7 @@ def _file(request: Request, folder: Path, path: str) -> Response:
 def _decisions(app: FastAPI) -> None:
     @app.get("/decisions/{subject}/{cycle}")
     def decision(
-        request: Request, subject: str, cycle: int, session: Annotated[Session, Depends(allowed("decision"))]
+        request: Request, subject: str, cycle: Cycle, session: Annotated[Session, Depends(allowed("decision"))]
     ) -> Response:
         found = answer(study_of(app), subject, cycle)
         may_sign = session.account.may(RoleOf.PHYSICIAN)
@@ -225,7 +244,7 @@ def _decisions(app: FastAPI) -> None:
     def signed(
         request: Request,
         subject: str,
-        cycle: int,
+        cycle: Cycle,
         form: FormData,
         session: Annotated[Session, Depends(allowed("sign decision"))],
     ) -> Response:
@@ -287,7 +306,7 @@ def _edits(app: FastAPI) -> None:
         return page(request, "edits.html", rows=rows, may_undo=may_undo)
 
     @app.post("/edits/{number}/undo")
-    def undo(number: int, form: FormData, session: Annotated[Session, Depends(allowed("undo edit"))]) -> Response:
+    def undo(number: Number, form: FormData, session: Annotated[Session, Depends(allowed("undo edit"))]) -> Response:
         undo_edit(study_of(app), number, form.get("reason", ""), expected=seen_in(form), by=session.account.name)
         return RedirectResponse("/edits", 303)
 

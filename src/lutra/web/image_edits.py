@@ -21,8 +21,6 @@ from lutra.pipeline.image_view import ImageView, SubjectImages
 from lutra.segment import SPECT, DelineationSettings, Method, delineate, drawn_region
 from lutra.web.answers import seen_in
 
-LARGEST_DRAWING = 1024 * 1024
-"""Of a form with a drawing, which is one number for each run of voxels."""
 Form = Mapping[str, str]
 Points = npt.NDArray[np.float64]
 

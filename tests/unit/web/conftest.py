@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -40,6 +43,8 @@ def root(tmp_path: Path) -> Path:
         (folder / name).mkdir(exist_ok=True)
         (folder / name / "index.html").write_text(f'<nav aria-label="Main"><a>x</a></nav>{name}')
     (folder / "report" / "secret.db").write_text("x")
+    for door in ("report", "report-reader"):
+        (folder / door / "link.html").symlink_to(folder / "protocol.toml")
     clinical = folder / "clinical"
     clinical.mkdir(exist_ok=True)
     (clinical / "subjects.csv").write_text("record_id,redcap_event_name,sex,age\nS1,baseline,F,61\n")
@@ -70,3 +75,26 @@ def token_of(page: str) -> str:
     found = re.search(r'name="csrf" value="([^"]+)"', page)
     assert found
     return found[1]
+
+
+def asked(client: TestClient, raw_path: bytes) -> int:
+    """Ask for a path as it is written, by the server's own interface, and give the status."""
+    statuses: list[int] = []
+    cookie = "; ".join(f"{c.name}={c.value}" for c in client.cookies.jar)
+    path, _, query = raw_path.partition(b"?")
+    scope = {
+        "type": "http", "asgi": {"version": "3.0"}, "http_version": "1.1", "method": "GET", "scheme": "http",
+        "path": unquote(path.decode("latin-1")), "raw_path": path, "query_string": query, "root_path": "",
+        "headers": [(b"host", b"room.test"), (b"cookie", cookie.encode())],
+        "client": ("127.0.0.1", 1), "server": ("room.test", 80),
+    }  # fmt: skip
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Mapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    asyncio.run(client.app(scope, receive, send))  # type: ignore[arg-type]
+    return statuses[0]

@@ -41,6 +41,7 @@ class Pages:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.through: str | None = None  # where people may sign in too
         self.assets = Path(str(files("lutra.report") / "assets"))
         protocol = StudyFolder(root).protocol
         self._env = environment(protocol.study.time_zone)
@@ -64,7 +65,8 @@ class Pages:
         )
         account = session.account if session else None
         places = [(href, words) for href, words, what in PLACES if account and account.may(*RULES[what])]
-        shown = {"csrf": session.csrf if session else "", "account": account, "places": places, **values}
+        shown = {"csrf": session.csrf if session else "", "account": account, "places": places, "session": session}
+        shown |= {"through": self.through, **values}
         return self._env.get_template(name).render(study=study, root="/", why=Markup("{}"), **shown)
 
     def with_way_home(self, page: str) -> str:

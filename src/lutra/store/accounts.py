@@ -22,6 +22,8 @@ ACCOUNTS = "accounts.db"
 LEAST_LENGTH = 12
 """Of a password; length counts, not kinds of characters. [nist800-63b] NIST SP 800-63B, 5.1.1."""
 IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=12)
+NO_PASSWORD = "none"  # noqa: S105
+"""In place of a hash: no password fits."""
 FAILURES, WINDOW = 5, timedelta(minutes=15)
 """Failed attempts of a name or from an address after which it waits, and for how long they count."""
 
@@ -61,10 +63,23 @@ class Session:
     ----------
     csrf
         Token that every form of this session carries.
+    confirmed_until
+        Of a session that began at a provider: until when a signature counts as confirmed there; None: it has a password.
     """
 
     account: Account
     csrf: str
+    confirmed_until: datetime | None = None
+
+    @property
+    def through_provider(self) -> bool:
+        """Whether the person signed in at a provider, and confirms signatures there."""
+        return self.confirmed_until is not None
+
+    @property
+    def confirmed(self) -> bool:
+        """Whether the person has confirmed a signature that was not given yet."""
+        return self.confirmed_until is not None and datetime.now(UTC) < self.confirmed_until
 
 
 def _checked(account: Account) -> Account:
@@ -103,10 +118,11 @@ class Accounts:
                 "CREATE TABLE IF NOT EXISTS sessions (token TEXT PRIMARY KEY, name TEXT, csrf TEXT, begun TEXT, seen TEXT)"
             )
             db.execute("CREATE TABLE IF NOT EXISTS failures (who TEXT, at TEXT)")
+            db.execute("CREATE TABLE IF NOT EXISTS confirmed (token TEXT PRIMARY KEY, until TEXT)")
 
     # ---- people ----
-    def add(self, name: str, roles: Iterable[str], password: str) -> Account:
-        """Make an account.
+    def add(self, name: str, roles: Iterable[str], password: str | None) -> Account:
+        """Make an account; without a password its person comes through a provider alone.
 
         Raises
         ------
@@ -116,7 +132,8 @@ class Accounts:
         account = _checked(Account(name.strip(), frozenset(map(RoleOf, roles))))
         if not account.name or len(account.name) > 80 or not account.name.isprintable():
             raise UsageError("a name of 1 to 80 printable characters is needed", required="a name")
-        row = (account.name, json.dumps(sorted(account.roles)), _hashed(password, account.name), 0)
+        hashed = NO_PASSWORD if password is None else _hashed(password, account.name)
+        row = (account.name, json.dumps(sorted(account.roles)), hashed, 0)
         with self._open() as db:
             if not db.execute("INSERT OR IGNORE INTO accounts VALUES (?, ?, ?, ?)", row).rowcount:
                 raise UsageError(f"{name} has an account already", required="another name")
@@ -194,20 +211,30 @@ class Accounts:
             ]
         return counts[0] >= FAILURES or any(count >= 4 * FAILURES for count in counts[1:])
 
-    def open_session(self, account: Account) -> tuple[str, Session]:
+    def open_session(self, account: Account, confirmed_until: datetime | None = None) -> tuple[str, Session]:
         """Begin a session; its token is given once and only its digest is kept."""
         token, csrf, now = secrets.token_urlsafe(32), secrets.token_urlsafe(32), datetime.now(UTC).isoformat()
         with self._open() as db:
             db.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?)", (_digest(token), account.name, csrf, now, now))
-        return token, Session(account, csrf)
+            db.execute("DELETE FROM confirmed WHERE token NOT IN (SELECT token FROM sessions)")
+            if confirmed_until is not None:
+                db.execute("INSERT INTO confirmed VALUES (?, ?)", (_digest(token), confirmed_until.isoformat()))
+        return token, Session(account, csrf, confirmed_until)
+
+    def use_confirmation(self, token: str) -> bool:
+        """Whether a session has a confirmed signature to give; it is given by this."""
+        now = datetime.now(UTC).isoformat()
+        with self._open() as db:
+            change = "UPDATE confirmed SET until = ? WHERE token = ? AND until > ?"
+            return db.execute(change, (now, _digest(token), now)).rowcount == 1
 
     def session(self, token: str) -> Session | None:
         """Give the session of a token unless it ended, and note that it is alive."""
         now = datetime.now(UTC)
         with self._open() as db:
             row = db.execute(
-                "SELECT s.csrf, s.begun, s.seen, a.name, a.roles, a.disabled FROM sessions s JOIN accounts a ON a.name = s.name "
-                "WHERE token = ?",
+                "SELECT s.csrf, s.begun, s.seen, a.name, a.roles, a.disabled, c.until FROM sessions s "
+                "JOIN accounts a ON a.name = s.name LEFT JOIN confirmed c ON c.token = s.token WHERE s.token = ?",
                 (_digest(token),),
             ).fetchone()
             if row is None:
@@ -217,7 +244,7 @@ class Accounts:
                 db.execute("DELETE FROM sessions WHERE token = ?", (_digest(token),))
                 return None
             db.execute("UPDATE sessions SET seen = ? WHERE token = ?", (now.isoformat(), _digest(token)))
-        return Session(Account(row[3], json.loads(row[4])), row[0])
+        return Session(Account(row[3], json.loads(row[4])), row[0], datetime.fromisoformat(row[6]) if row[6] else None)
 
     def close_session(self, token: str) -> None:
         """End a session."""

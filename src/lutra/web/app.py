@@ -44,6 +44,8 @@ from lutra.web.answers import (
 )
 from lutra.web.images import add_images
 from lutra.web.jobs import Runner
+from lutra.web.oidc import Provider
+from lutra.web.oidc_door import add_provider
 from lutra.web.pages import Pages
 
 NIIVUE = "niivue.umd.js"
@@ -53,7 +55,7 @@ Cycle = Annotated[int, InPath(ge=1, le=99)]
 Number = Annotated[int, InPath(ge=1, le=10**12)]
 
 
-def create_app(root: Path, *, secure: bool = False) -> FastAPI:
+def create_app(root: Path, *, secure: bool = False, provider: Provider | None = None) -> FastAPI:
     """Make the application of one study.
 
     Parameters
@@ -62,6 +64,8 @@ def create_app(root: Path, *, secure: bool = False) -> FastAPI:
         Study folder.
     secure
         Whether it is reached over TLS: cookies then travel over nothing else.
+    provider
+        Where people may sign in too.
 
     Raises
     ------
@@ -80,6 +84,8 @@ def create_app(root: Path, *, secure: bool = False) -> FastAPI:
     app.add_exception_handler(Exception, _broken)
     for add in (_signing_in, _reports, _decisions, _responses, _edits, _running, _trail, _accounts, add_images):
         add(app)
+    if provider is not None:
+        add_provider(app, provider)
     return app
 
 
@@ -120,14 +126,18 @@ async def _broken(_request: Request, _error: Exception) -> Response:
 
 
 def _reauthenticated(request: Request, session: Session, form: Form) -> None:
-    """Ask for the password again before something is signed.
+    """Ask for the password again before something is signed, or that the provider has just asked.
 
     Raises
     ------
     HTTPException
-        403 if it is wrong, 429 after too many attempts.
+        403 if it is wrong, or nothing was confirmed; 429 after too many attempts.
     """
     accounts: Accounts = request.app.state.accounts
+    if session.through_provider:
+        if not accounts.use_confirmation(request.cookies.get(COOKIE, "")):
+            raise HTTPException(403, "confirm at the provider that it is you: nothing was signed")
+        return
     if accounts.must_wait(session.account.name, _address(request)):
         raise HTTPException(429, "too many wrong passwords: wait a quarter of an hour")
     if accounts.check(session.account.name, form.get("password", ""), _address(request)) is None:
@@ -180,6 +190,8 @@ def _signing_in(app: FastAPI) -> None:
     def password(
         request: Request, form: FormData, session: Annotated[Session, Depends(allowed("password"))]
     ) -> Response:
+        if session.through_provider:
+            raise HTTPException(403, "you sign in at the provider: there is no password to change here")
         _reauthenticated(request, session, form)
         app.state.accounts.change(session.account.name, password=form.get("new", ""))
         study_of(app).log("password changed", {"by": session.account.name})

@@ -43,6 +43,7 @@ class Pages:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.through: str | None = None  # where people may sign in too
         self.assets = Path(str(files("lutra.report") / "assets"))
         self.own_assets = Path(str(files("lutra.web") / "assets"))
         protocol = StudyFolder(root).protocol
@@ -67,7 +68,8 @@ class Pages:
         )
         account = session.account if session else None
         places = [(href, words) for href, words, what in PLACES if account and account.may(*RULES[what])]
-        shown = {"csrf": session.csrf if session else "", "account": account, "places": places, **values}
+        shown = {"csrf": session.csrf if session else "", "account": account, "places": places, "session": session}
+        shown |= {"through": self.through, **values}
         return self._env.get_template(name).render(study=study, root="/", why=Markup("{}"), **shown)
 
     def with_way_home(self, page: str, path: str) -> str:

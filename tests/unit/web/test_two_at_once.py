@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -20,7 +22,8 @@ from lutra.core.source import SourceFile
 from lutra.pipeline.edits import undo_edit
 from lutra.pipeline.response_lock import LOCKED, UNLOCKED, lock_response, locks
 from lutra.pipeline.study import StudyFolder
-from lutra.store.accounts import Accounts
+from lutra.store import accounts as accounts_module
+from lutra.store.accounts import Account, Accounts
 from lutra.web.jobs import Runner
 
 from .conftest import PASSWORD, Enter, token_of
@@ -152,10 +155,19 @@ def test_disabling_an_account(enter: Enter) -> None:
     assert "disabled already" in _told(answers)
 
 
-def test_two_administrators_cannot_shut_each_other_out(root: Path) -> None:
+def test_two_administrators_cannot_shut_each_other_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between looking who is there and the change there is time enough for the other."""
+
+    def slowly(db: sqlite3.Connection) -> tuple[Account, ...]:
+        found = people(db)
+        time.sleep(0.02)
+        return found
+
+    people = accounts_module._people
+    monkeypatch.setattr(accounts_module, "_people", slowly)
     accounts = Accounts(root / "accounts.db")
     accounts.add("second", ["admin"], PASSWORD)
-    for _ in range(ROUNDS):
+    for _ in range(3):
         done = at_once([lambda name=name: accounts.change(name, disabled=True) for name in ("the-admin", "second")])
         assert sorted(isinstance(d, LutraError) for d in done) == [False, True]
         off = ("the-admin", "second")[done.index(None)]

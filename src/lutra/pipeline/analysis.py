@@ -7,6 +7,7 @@ import sys
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from importlib.resources import files
+from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,11 @@ from lutra.pipeline.analysis_tables import AnalysisTables, analysis_tables
 from lutra.pipeline.given_files import empty_folder, text_of
 from lutra.pipeline.study import StudyFolder
 from lutra.predict import AnalysisSpec, ModelResult, ModelSpec, fit_models, parse_spec
+from lutra.predict.expected import expected_by_others, predicting_model
 from lutra.predict.statements import Effect, amount, effective_size, effects, equation, p_text, statement
 from lutra.report.analysis_model import AnalysisView, EffectView, ModelView
+from lutra.report.model import ExpectedView
+from lutra.report.numbers import change_text
 
 PLAN = "analysis.toml"
 """Plan of a study, in its folder beside the protocol."""
@@ -124,6 +128,24 @@ def analysis_view(found: StudyAnalysis) -> AnalysisView:
         seeds=FrozenMap({m.name: m.seed for m in found.plan.spec.models if m.error_cv}),
         files=FrozenMap(analysis_files(found)),
     )
+
+
+def expected_views(found: StudyAnalysis) -> dict[tuple[str, str], ExpectedView]:
+    """Say of each lesion what the other patients lead one to expect, by subject and lesion; of log ratios of its diameter alone."""
+    model = predicting_model(found.plan.spec)
+    if model is None or model.outcome != "log_ratio":
+        return {}
+    views = {}
+    for key, e in expected_by_others(found.plan.spec, model, found.tables.lesions.as_data_table()).items():
+        best, low, high = (change_text(exp(v) - 1) for v in (e.value, e.low, e.high))
+        words = (
+            f"By “{model.name}”, fitted to {e.rows} lesions of {e.patients} other patients; in brackets where 95 % of such lesions "
+            "would lie. What is seen in this patient is not in it. An association, and no ground for a decision."
+        )
+        if e.beyond:
+            words += f" It reaches beyond what the others have in {', '.join(e.beyond)}."
+        views[key] = ExpectedView(f"Expected change of the diameter: {best} ({low} to {high})", words)
+    return views
 
 
 def write_study_analysis(study: StudyFolder, found: StudyAnalysis, out: Path) -> tuple[Path, ...]:

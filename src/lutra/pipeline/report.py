@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+
+from attrs import evolve
 
 from lutra import __version__
 from lutra.core.errors import LutraError, UsageError
 from lutra.core.finding import Finding, Severity
 from lutra.core.study import SIMULATED_BY
-from lutra.pipeline.analysis import analyse, analysis_view
+from lutra.pipeline.analysis import analyse, analysis_view, expected_views
 from lutra.pipeline.conductor import Conductor
 from lutra.pipeline.record import SubjectRecord
 from lutra.pipeline.response_lock import locks
@@ -20,7 +22,7 @@ from lutra.pipeline.why import Provenance
 from lutra.report import write_report
 from lutra.report.analysis_model import AnalysisView
 from lutra.report.blinding import blinded, pictures_of
-from lutra.report.model import StudyView, SubjectView
+from lutra.report.model import ExpectedView, StudyView, SubjectView
 from lutra.report.paper import (
     Document,
     decision_sheet,
@@ -69,8 +71,9 @@ def write_study_report(
             f"no results of {', '.join(strangers)}", where=str(study.root), required="subjects of this study"
         )
     images: dict[str, bytes] = {}
-    analysis, doubts = (None, ()) if for_reader else _analysis(study)
+    analysis, expected, doubts = (None, {}, ()) if for_reader else _analysis(study)
     view = study_view(study, records, images, for_reader=for_reader, doubts=doubts, analysed=analysis is not None)
+    view = evolve(view, subjects=tuple(_with_expected(subject, expected) for subject in view.subjects))
     folder = "report-reader" if for_reader else "report"
     write_report(view, images, study.root / folder, analysis)
     if on_paper:
@@ -150,9 +153,19 @@ def _write_on_paper(folder: Path, view: StudyView, analysis: AnalysisView | None
         (folder / f"{name}.pdf").write_bytes(typeset(document))
 
 
-def _analysis(study: StudyFolder) -> tuple[AnalysisView | None, tuple[Finding, ...]]:
+def _analysis(
+    study: StudyFolder,
+) -> tuple[AnalysisView | None, Mapping[tuple[str, str], ExpectedView], tuple[Finding, ...]]:
     """Analyse the study by its plan; a plan that cannot be followed costs its page and not the report."""
     try:
-        return analysis_view(analyse(study)), ()
+        found = analyse(study)
+        return analysis_view(found), expected_views(found), ()
     except LutraError as error:
-        return None, (Finding(Severity.WARNING, "predict.no-analysis", f"no analysis page: {error}"),)
+        return None, {}, (Finding(Severity.WARNING, "predict.no-analysis", f"no analysis page: {error}"),)
+
+
+def _with_expected(subject: SubjectView, expected: Mapping[tuple[str, str], ExpectedView]) -> SubjectView:
+    of = subject.subject_id
+    return evolve(
+        subject, lesions=tuple(evolve(le, expected=expected.get((of, le.lesion_id))) for le in subject.lesions)
+    )

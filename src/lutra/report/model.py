@@ -226,6 +226,14 @@ class ChangeView:
 
 
 @frozen
+class ExpectedView:
+    """Change of a lesion's diameter that the other patients of the study lead one to expect, in words: result, and from what."""
+
+    sentence: str
+    words: str
+
+
+@frozen
 class LesionView:
     """One lesion through all images."""
 
@@ -236,6 +244,7 @@ class LesionView:
     doses: tuple[DoseView, ...]
     responses: tuple[ResponseView, ...]
     changes: tuple[ChangeView, ...] = ()
+    expected: ExpectedView | None = None
 
 
 @frozen

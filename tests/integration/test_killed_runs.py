@@ -229,7 +229,7 @@ def _kill(mortal: Mortal, order: dict[str, Any], rng: np.random.Generator, reach
         if rng.random() < 0.5:
             moment = {"after_s": reach.seconds * rng.random()}
         else:
-            moment = {"before_write": max(1, round(reach.writes ** rng.random()))}
+            moment = {"before_write": int(rng.integers(1, reach.writes, endpoint=True))}
         begun = time.monotonic()
         done = mortal.do(**order, **moment)
         assert done["errors"] == []
@@ -245,10 +245,9 @@ def test_nothing_is_lost_or_half_written(
 ) -> None:
     rng = np.random.default_rng(SEED)
     orders = _orders(StudyFolder(undisturbed), trial)
-    reach = {name: evolve(REACH[name.split()[0]]) for name in orders}
-    reach["room run"] = evolve(REACH["run"])
     killed: Counter[str] = Counter()
     for n in range(ceil(MOMENTS / (len(BEFORE) + len(AFTER)))):
+        reach = {name: evolve(REACH[name.split()[0]]) for name in orders} | {"room run": evolve(REACH["run"])}
         root = tmp_path / str(n) / "study"
         _study(root, trial)
         _people(root)

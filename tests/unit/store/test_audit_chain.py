@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from lutra.core.edit import Edit, EditKind
 from lutra.store import Ledger
+from lutra.store import ledger as ledger_module
 
 AT = "2026-01-02T03:04:05+00:00"
 
@@ -89,6 +91,15 @@ def test_edits_are_in_the_chain(path: Path) -> None:
     ledger.close()
     _behind(path, "UPDATE edits SET reason = 'other' WHERE number = 1")
     assert Ledger(path).verify_audit().problems == ("edits 1 is not what was written",)
+
+
+def test_an_edit_stands_with_its_entry_or_not_at_all(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(path)
+    monkeypatch.setattr(ledger_module, "_entry_of_edit", lambda *_: {"by": None})  # cannot be written
+    with pytest.raises(IntegrityError):
+        ledger.add_edit(_edit("because"))
+    assert ledger.edits("S1") == ()
+    assert ledger.verify_audit().links == 3
 
 
 def test_entries_older_than_the_chain_are_counted(path: Path) -> None:

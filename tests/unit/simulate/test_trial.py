@@ -103,7 +103,7 @@ def test_what_every_voxel_held_is_kept_with_the_fields(tiny_settings: TrialSetti
 
 def test_a_folder_in_use_and_a_trial_of_nobody_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(UsageError, match="not empty"):
+    with pytest.raises(UsageError, match="something stands here"):
         simulate_patient(tmp_path, 1)
     with pytest.raises(UsageError, match="0 patients"):
         simulate_trial(tmp_path / "out", 0, 1)

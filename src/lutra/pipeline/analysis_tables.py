@@ -5,7 +5,6 @@ from __future__ import annotations
 from attrs import frozen
 
 from lutra.core.analysis_table import AnalysisTable
-from lutra.core.errors import UsageError
 from lutra.pipeline.analysis_columns import (
     INTERVAL_COLUMNS,
     INTERVALS,
@@ -43,9 +42,7 @@ def analysis_tables(study: StudyFolder) -> AnalysisTables:
     UsageError
         If the study has not been run.
     """
-    records = study.records()
-    if not records:
-        raise UsageError("this study has no results yet", where=str(study.root), do=f"lutra run {study.root}")
+    records = study.require_records()
     conductor, clinical = Conductor(study.store, study.ledger), study.clinical
     lesions: list[Cells] = []
     patients: list[Cells] = []

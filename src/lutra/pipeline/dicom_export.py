@@ -10,7 +10,7 @@ from pathlib import Path
 from attrs import evolve, frozen
 
 from lutra.core.dose import CycleDoses, CycleSum, DoseMap
-from lutra.core.errors import MissingExtra, UsageError
+from lutra.core.errors import MissingExtra
 from lutra.core.finding import Finding, Severity
 from lutra.core.response import DiameterPair
 from lutra.core.study import Administration, Role
@@ -63,9 +63,7 @@ def export_dicom(study: StudyFolder, out: Path) -> Exported:
     UsageError
         If the study has not been run, or something stands in `out`.
     """
-    records = study.records()
-    if not records:
-        raise UsageError("this study has no results yet", where=str(study.root), do=f"lutra run {study.root}")
+    records = study.require_records()
     empty_folder(out)
     protocol, audit, now = study.protocol, study.ledger.audit_trail(), datetime.now(UTC)
     conductor = Conductor(study.store, study.ledger, protocol=protocol.digest)

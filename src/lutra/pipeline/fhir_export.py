@@ -12,7 +12,6 @@ from typing import Any
 from attrs import field, frozen
 
 from lutra.core.dose import CumulativeDose, DoseResult, MarrowDose
-from lutra.core.errors import UsageError
 from lutra.core.response import DiameterPair
 from lutra.core.study import SeriesHeader
 from lutra.core.tumour import ReaderResponse
@@ -37,9 +36,7 @@ def export_fhir(study: StudyFolder, out: Path) -> tuple[Path, ...]:
     UsageError
         If the study has not been run, or something stands in `out`.
     """
-    records = study.records()
-    if not records:
-        raise UsageError("this study has no results yet", where=str(study.root), do=f"lutra run {study.root}")
+    records = study.require_records()
     empty_folder(out)
     conductor, protocol, now = Conductor(study.store, study.ledger), study.protocol.digest, datetime.now(UTC)
     audit = study.ledger.audit_trail()

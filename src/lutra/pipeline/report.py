@@ -63,9 +63,7 @@ def write_study_report(
         raise UsageError("--subject is for documents on paper", do="add --pdf")
     if on_paper:
         require_typst()
-    records = study.records()
-    if not records:
-        raise UsageError("this study has no results yet", where=str(study.root), do=f"lutra run {study.root}")
+    records = study.require_records()
     if strangers := sorted(set(paper_of) - {record.subject.subject_id for record in records}):
         raise UsageError(
             f"no results of {', '.join(strangers)}", where=str(study.root), required="subjects of this study"

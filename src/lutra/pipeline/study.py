@@ -371,6 +371,18 @@ class StudyFolder:
         record = run_subject(conductor, inputs, subject, sources)
         self.ledger.set_current(subject, self.store.put(record), result_rows(conductor, record))
 
+    def require_records(self) -> tuple[SubjectRecord, ...]:
+        """Give the records of the last run.
+
+        Raises
+        ------
+        UsageError
+            If the study has not been run.
+        """
+        if records := self.records():
+            return records
+        raise UsageError("this study has no results yet", where=str(self.root), do=f"lutra run {self.root}")
+
     def records(self) -> tuple[SubjectRecord, ...]:
         """Load the current state of every subject that has been run."""
         return tuple(self.store.get(record) for record in self.ledger.current_records().values())

@@ -135,9 +135,7 @@ def compare(study: StudyFolder, truth: Path | None = None, minimum_ml: float = 0
     if minimum_ml:
         small = _small(folder, minimum_ml)
         known = {key: row for key, row in known.items() if (key[0], key[1], key[2]) not in small}
-    records = study.records()
-    if not records:
-        raise UsageError("this study has no results yet", where=str(study.root), do=f"lutra run {study.root}")
+    records = study.require_records()
     conductor = Conductor(study.store, study.ledger)
     pairs, met = [], set()
     unknown: dict[tuple[str, str], int] = defaultdict(int)
